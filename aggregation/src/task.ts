@@ -1,0 +1,57 @@
+/**
+ * What to learn: the document that an operator writes, the coordinator schedules and a simulation replays unchanged.
+ * This file is its type; `parse-task.ts` is the one line at which a document becomes one.
+ */
+import type { ModelName, TaskId } from './ids.ts';
+
+export interface Task {
+  readonly name: TaskId;
+  readonly model: {
+    /** Versions are published under this name. Its initial version must exist when the task is created. */
+    readonly name: ModelName;
+  };
+  readonly cohort: Cohort;
+  readonly training: LocalTraining;
+  readonly strategy: Strategy;
+  readonly protection: Protection;
+  readonly schedule: Schedule;
+  /** The task is completed after this many completed rounds; `null` goes on until stopped. */
+  readonly rounds: number | null;
+}
+
+export interface Cohort {
+  /** Updates a round wants: with this many it closes at once. */
+  readonly target: number;
+  /** Updates below which a round is abandoned (quorum). At least 1, at most `target`. */
+  readonly minimum: number;
+  /** Clients selected per wanted update, >= 1: 1.3 selects 30 % more than `target` (over-selection). */
+  readonly overSelection: number;
+  /** At most this many selected clients of one site; `null` is no cap. */
+  readonly perSite: number | null;
+  /** How long an open round gathers candidates, seconds. */
+  readonly selectionSeconds: number;
+  /** How long the cohort has to report, seconds from selection. */
+  readonly reportSeconds: number;
+  /** Added to the deadline when the quorum is not there yet, seconds. */
+  readonly graceSeconds: number;
+}
+
+export interface LocalTraining {
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly optimizer: Optimizer;
+  readonly loss: Loss;
+  /** Largest number of examples that a client may weigh with. */
+  readonly maxExamples: number;
+}
+
+export type Optimizer = { readonly kind: 'sgd'; readonly learningRate: number; readonly momentum: number };
+export type Loss =
+  'categorical-crossentropy' | 'sparse-categorical-crossentropy' | 'binary-crossentropy' | 'mean-squared-error';
+/** FedAvg (McMahan et al. 2017, algorithm 1): the mean weighted by examples, scaled by the server's learning rate. */
+export type Strategy = { readonly kind: 'fedavg'; readonly serverLearningRate: number };
+export type Protection = { readonly kind: 'clear' };
+export type Schedule =
+  | { readonly kind: 'continuous' }
+  | { readonly kind: 'every'; readonly seconds: number }
+  | { readonly kind: 'cron'; readonly pattern: string };

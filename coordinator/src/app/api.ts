@@ -1,0 +1,146 @@
+/**
+ * What the coordinator does, as its HTTP edge calls it. Every method is already authorised: who may call it is the edge's
+ * question, what it means is the app's. Refusals that a caller can cause are `CoordinatorError`s with a stable code.
+ */
+import type {
+  Assignment,
+  ClientId,
+  Digest,
+  ModelName,
+  Receipt,
+  RoundId,
+  SignedDocument,
+  Task,
+  TaskId,
+  UpdateId,
+} from '@carapace/aggregation';
+import type { PublicKey } from '@carapace/crypto';
+import type { Instant } from '../domain/round.ts';
+import type {
+  ApiKeyRecord,
+  AuditRecord,
+  ClientRecord,
+  ModelRecord,
+  ParticipantRecord,
+  Role,
+  RoundEventRecord,
+  RoundRecord,
+  TaskRecord,
+  TokenRecord,
+  VersionRecord,
+} from '../ports.ts';
+
+/** Who acts, for the audit: `key:<api key id>` or `client:<client id>` or `system`. */
+export type Actor = string;
+
+export interface CoordinatorApi {
+  readonly publicKey: PublicKey;
+
+  // --- operators
+  createTask(task: Task, actor: Actor): Promise<TaskRecord>;
+  findTask(id: TaskId): Promise<TaskRecord>;
+  listTasks(): Promise<TaskRecord[]>;
+  pauseTask(id: TaskId, actor: Actor): Promise<TaskRecord>;
+  resumeTask(id: TaskId, actor: Actor): Promise<TaskRecord>;
+  /** Ends the task for good; a round that runs is abandoned with `task-stopped`. */
+  stopTask(id: TaskId, actor: Actor): Promise<TaskRecord>;
+  listRounds(task: TaskId, limit: number): Promise<RoundRecord[]>;
+  showRound(id: RoundId): Promise<{
+    readonly round: RoundRecord;
+    readonly participants: readonly ParticipantRecord[];
+    readonly timeline: readonly RoundEventRecord[];
+  }>;
+
+  listClients(): Promise<ClientRecord[]>;
+  findClient(id: ClientId): Promise<ClientRecord>;
+  revokeClient(id: ClientId, reason: string, actor: Actor): Promise<ClientRecord>;
+
+  /** The token's text is returned once and never stored. */
+  createToken(
+    options: { readonly site: string; readonly ttlSeconds: number },
+    actor: Actor,
+  ): Promise<{ readonly record: TokenRecord; readonly token: string }>;
+  listTokens(): Promise<TokenRecord[]>;
+  revokeToken(id: string, actor: Actor): Promise<void>;
+  createApiKey(
+    options: { readonly name: string; readonly role: Role },
+    actor: Actor,
+  ): Promise<{ readonly record: ApiKeyRecord; readonly key: string }>;
+  listApiKeys(): Promise<ApiKeyRecord[]>;
+  revokeApiKey(id: string, actor: Actor): Promise<void>;
+  /** The key behind a bearer text, or null; constant time in the secret. */
+  authenticateApiKey(text: string): Promise<ApiKeyRecord | null>;
+
+  /** A safetensors file whose metadata has `topology` (the tfjs `modelTopology` JSON): becomes the next version. */
+  uploadModel(name: ModelName, safetensors: Uint8Array, actor: Actor): Promise<VersionRecord>;
+  moveChannel(name: ModelName, channel: string, version: number, actor: Actor): Promise<VersionRecord>;
+  listAudit(after: number, limit: number): Promise<AuditRecord[]>;
+
+  // --- anyone (when model reads are public)
+  listModels(): Promise<ModelRecord[]>;
+  listVersions(name: ModelName): Promise<VersionRecord[]>;
+  findVersion(name: ModelName, version: number): Promise<VersionRecord>;
+  findChannel(name: ModelName, channel: string): Promise<VersionRecord>;
+
+  // --- clients
+  enrol(request: EnrolRequest): Promise<Enrolment>;
+  /** The active client behind a key fingerprint, or null. A revocation shows within 2 s, on every process. */
+  authenticateClient(key: string): Promise<ClientRecord | null>;
+  /** False when the number was used before: a replay. Durable before it answers. */
+  acceptSequence(client: ClientId, sequence: bigint): Promise<boolean>;
+  /** Waits up to `waitMs` for work; ends early, without an assignment, when the signal fires. */
+  checkIn(client: ClientRecord, waitMs: number, signal: AbortSignal): Promise<CheckIn>;
+  /** @throws `ROUND_OVER` or `NOT_IN_COHORT` */
+  assignmentOf(client: ClientRecord, round: RoundId): Promise<SignedDocument>;
+  decline(client: ClientRecord, round: RoundId, reason: string): Promise<void>;
+  /** One chunk of an update, at `offset` of `total`; the last chunk admits it. */
+  uploadUpdate(client: ClientRecord, upload: UpdateChunk): Promise<UploadAnswer>;
+  uploadStatus(client: ClientRecord, round: RoundId, update: UpdateId): Promise<UploadAnswer>;
+  /** Weights or topology of a version that the client is assigned to train, or of any published version. */
+  openBlob(digest: Digest): Promise<{ readonly bytes: number; readonly stream: NodeJS.ReadableStream }>;
+
+  // --- health
+  readiness(): Promise<{
+    readonly ready: boolean;
+    readonly checks: Readonly<Record<string, 'ok' | 'degraded' | 'failing'>>;
+  }>;
+}
+
+export interface EnrolRequest {
+  /** `cpt1.<id>.<secret>.<pin>`; the pin is the client's to check. */
+  readonly token: string;
+  readonly publicKey: PublicKey;
+  readonly name: string;
+}
+
+/** Signed by the coordinator under `DOMAINS.enrolment`: {@link EnrolmentGrant}. */
+export type Enrolment = SignedDocument;
+
+export interface EnrolmentGrant {
+  readonly client: ClientId;
+  readonly site: string;
+  /** Fingerprint of the client's key that was enrolled: binds the grant to this request. */
+  readonly key: string;
+  /** base64url of the coordinator's public key; its fingerprint must be the pin of the token. */
+  readonly coordinatorKey: string;
+  readonly enrolledAt: Instant;
+}
+
+export type CheckIn =
+  | { readonly kind: 'assigned'; readonly assignment: SignedDocument }
+  | { readonly kind: 'idle'; readonly retryAfterMs: number; readonly reason: 'nothing-yet' | 'shutting-down' };
+
+export interface UpdateChunk {
+  readonly round: RoundId;
+  readonly update: UpdateId;
+  readonly digest: Digest;
+  readonly offset: number;
+  readonly total: number;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+export type UploadAnswer =
+  | { readonly kind: 'partial'; readonly received: number }
+  | { readonly kind: 'admitted'; readonly receipt: SignedDocument };
+
+export type { Assignment, Receipt };

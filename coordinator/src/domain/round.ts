@@ -1,0 +1,314 @@
+/**
+ * A round is a value; `step(state, event)` is the only way from one to the next. Time and randomness arrive inside
+ * events, what should happen leaves as effects. States, events, the full table and the numbered invariants:
+ * `docs/protocol/round.md`.
+ */
+import type { ClientId, Digest } from '@carapace/aggregation';
+import type { RandomSource } from '@carapace/crypto';
+import { sample } from '@carapace/crypto';
+import { capPerSite } from './selection.ts';
+
+/** Milliseconds since the epoch. */
+export type Instant = number;
+
+/** What a round may do, frozen when it opens: later edits of the task do not reach it. */
+export interface RoundPlan {
+  readonly target: number;
+  readonly minimum: number;
+  /** Clients to select: `ceil(target * overSelection)`. */
+  readonly cohort: number;
+  readonly perSite: number | null;
+  readonly selectionMs: number;
+  readonly reportMs: number;
+  readonly graceMs: number;
+  /** How long aggregation and evaluation may each take before the round is abandoned. */
+  readonly workMs: number;
+}
+
+interface Running {
+  readonly plan: RoundPlan;
+}
+
+export interface Open extends Running {
+  readonly kind: 'open';
+  readonly openedAt: Instant;
+  /** Selection ends here with whoever is waiting, if they are a quorum. */
+  readonly selectBy: Instant;
+}
+
+export interface Collecting extends Running {
+  readonly kind: 'collecting';
+  readonly selected: number;
+  readonly startedAt: Instant;
+  readonly deadline: Instant;
+  /** Deadline plus grace: nothing is waited for beyond it. */
+  readonly closeBy: Instant;
+}
+
+export interface Aggregating extends Running {
+  readonly kind: 'aggregating';
+  /** Admitted updates, all of which are in the aggregate. */
+  readonly reported: number;
+  readonly since: Instant;
+  readonly giveUpAt: Instant;
+}
+
+export interface Evaluating extends Running {
+  readonly kind: 'evaluating';
+  readonly reported: number;
+  readonly weights: Digest;
+  readonly since: Instant;
+  readonly giveUpAt: Instant;
+}
+
+export interface Completed {
+  readonly kind: 'completed';
+  readonly reported: number;
+  readonly weights: Digest;
+  readonly at: Instant;
+}
+
+export interface Abandoned {
+  readonly kind: 'abandoned';
+  readonly reason: AbandonReason;
+  readonly during: 'open' | 'collecting' | 'aggregating' | 'evaluating';
+  readonly at: Instant;
+}
+
+export type RoundState = Open | Collecting | Aggregating | Evaluating | Completed | Abandoned;
+
+export const ABANDON_REASONS = {
+  'too-few-candidates': 'Fewer clients than the minimum were waiting when selection ended.',
+  'quorum-not-met': 'Fewer updates than the minimum had come by the deadline plus grace.',
+  'quorum-unreachable':
+    'So many selected clients declined, failed or were revoked that the minimum could no longer be met.',
+  'aggregation-failed': 'The updates could not be aggregated; the time line names the error.',
+  'aggregation-timeout': 'Aggregation did not end in its time.',
+  'evaluation-failed': 'The new weights could not be evaluated; the time line names the error.',
+  'evaluation-timeout': 'Evaluation did not end in its time.',
+  'gate-refused': 'The evaluation gate refused the new weights.',
+  'task-stopped': 'An operator stopped the task.',
+} as const;
+
+export type AbandonReason = keyof typeof ABANDON_REASONS;
+
+/** A client that waits for work. */
+export interface Candidate {
+  readonly client: ClientId;
+  readonly site: string;
+}
+
+/** The cohort by what became of it, as counted in the records under the lock of the round. */
+export interface Tally {
+  /** Selected and still expected to report. */
+  readonly outstanding: number;
+  /** Updates admitted. */
+  readonly reported: number;
+}
+
+export type RoundEvent =
+  | {
+      readonly kind: 'candidates';
+      readonly now: Instant;
+      readonly waiting: readonly Candidate[];
+      readonly random: RandomSource;
+    }
+  | { readonly kind: 'tally'; readonly now: Instant; readonly tally: Tally }
+  | { readonly kind: 'aggregated'; readonly now: Instant; readonly weights: Digest }
+  | { readonly kind: 'aggregation-failed'; readonly now: Instant }
+  | { readonly kind: 'evaluated'; readonly now: Instant; readonly accepted: boolean }
+  | { readonly kind: 'evaluation-failed'; readonly now: Instant }
+  | { readonly kind: 'tick'; readonly now: Instant }
+  | { readonly kind: 'stop'; readonly now: Instant };
+
+export type Effect =
+  | { readonly kind: 'select'; readonly cohort: readonly Candidate[] }
+  | { readonly kind: 'wake'; readonly at: Instant }
+  | { readonly kind: 'aggregate' }
+  | { readonly kind: 'evaluate'; readonly weights: Digest }
+  | { readonly kind: 'publish'; readonly weights: Digest; readonly reported: number }
+  | { readonly kind: 'dismiss' };
+
+export interface Step {
+  readonly state: RoundState;
+  readonly effects: readonly Effect[];
+}
+
+/** The first state of a round, and the wake-up that guarantees its end. */
+export function openRound(plan: RoundPlan, now: Instant): Step {
+  const selectBy = now + plan.selectionMs;
+  return { state: { kind: 'open', plan, openedAt: now, selectBy }, effects: [{ kind: 'wake', at: selectBy }] };
+}
+
+export function step(state: RoundState, event: RoundEvent): Step {
+  switch (state.kind) {
+    case 'open':
+      return stepOpen(state, event);
+    case 'collecting':
+      return stepCollecting(state, event);
+    case 'aggregating':
+      return stepAggregating(state, event);
+    case 'evaluating':
+      return stepEvaluating(state, event);
+    case 'completed':
+    case 'abandoned':
+      return unchanged(state);
+  }
+}
+
+export function isTerminal(state: RoundState): state is Completed | Abandoned {
+  return state.kind === 'completed' || state.kind === 'abandoned';
+}
+
+/**
+ * Which event the shell owes a round when it is nudged or woken: what it must read from the records first. A bare tick
+ * knows too little to decide an open or collecting round.
+ */
+export function observation(state: RoundState): 'candidates' | 'tally' | 'tick' | null {
+  switch (state.kind) {
+    case 'open':
+      return 'candidates';
+    case 'collecting':
+      return 'tally';
+    case 'aggregating':
+    case 'evaluating':
+      return 'tick';
+    case 'completed':
+    case 'abandoned':
+      return null;
+  }
+}
+
+/** The last moment by which an observation ends this phase whatever it sees; `null` once the round has ended. */
+export function phaseEnd(state: RoundState): Instant | null {
+  switch (state.kind) {
+    case 'open':
+      return state.selectBy;
+    case 'collecting':
+      return state.closeBy;
+    case 'aggregating':
+    case 'evaluating':
+      return state.giveUpAt;
+    case 'completed':
+    case 'abandoned':
+      return null;
+  }
+}
+
+function stepOpen(state: Open, event: RoundEvent): Step {
+  if (event.kind === 'stop') return abandon(state, 'task-stopped', event.now);
+  if (event.kind === 'candidates') return considerCandidates(state, event);
+  return unchanged(state);
+}
+
+function considerCandidates(state: Open, event: Extract<RoundEvent, { kind: 'candidates' }>): Step {
+  const { plan } = state;
+  const eligible = capPerSite(sample(event.random, event.waiting, event.waiting.length), plan.perSite);
+  if (eligible.length >= plan.cohort) return select(state, eligible.slice(0, plan.cohort), event.now);
+  if (event.now < state.selectBy) return unchanged(state);
+  if (eligible.length >= plan.minimum) return select(state, eligible, event.now);
+  return abandon(state, 'too-few-candidates', event.now);
+}
+
+function select(state: Open, cohort: readonly Candidate[], now: Instant): Step {
+  const deadline = now + state.plan.reportMs;
+  const closeBy = deadline + state.plan.graceMs;
+  return {
+    state: { kind: 'collecting', plan: state.plan, selected: cohort.length, startedAt: now, deadline, closeBy },
+    effects: [
+      { kind: 'select', cohort },
+      { kind: 'wake', at: deadline },
+      { kind: 'wake', at: closeBy },
+    ],
+  };
+}
+
+function stepCollecting(state: Collecting, event: RoundEvent): Step {
+  if (event.kind === 'stop') return abandon(state, 'task-stopped', event.now);
+  if (event.kind === 'tally') return considerTally(state, event.tally, event.now);
+  return unchanged(state);
+}
+
+function considerTally(state: Collecting, tally: Tally, now: Instant): Step {
+  const { plan } = state;
+  const quorum = tally.reported >= plan.minimum;
+  const everyoneWanted = tally.reported >= plan.target;
+  if (quorum && (everyoneWanted || tally.outstanding === 0 || now >= state.deadline)) {
+    return aggregate(state, tally.reported, now);
+  }
+  if (now >= state.closeBy) return abandon(state, 'quorum-not-met', now);
+  if (tally.reported + tally.outstanding < plan.minimum) return abandon(state, 'quorum-unreachable', now);
+  return unchanged(state);
+}
+
+function aggregate(state: Collecting, reported: number, now: Instant): Step {
+  const giveUpAt = now + state.plan.workMs;
+  return {
+    state: { kind: 'aggregating', plan: state.plan, reported, since: now, giveUpAt },
+    effects: [{ kind: 'dismiss' }, { kind: 'aggregate' }, { kind: 'wake', at: giveUpAt }],
+  };
+}
+
+function stepAggregating(state: Aggregating, event: RoundEvent): Step {
+  switch (event.kind) {
+    case 'stop':
+      return abandon(state, 'task-stopped', event.now);
+    case 'aggregated':
+      return evaluate(state, event.weights, event.now);
+    case 'aggregation-failed':
+      return abandon(state, 'aggregation-failed', event.now);
+    case 'tick':
+      return event.now >= state.giveUpAt ? abandon(state, 'aggregation-timeout', event.now) : unchanged(state);
+    case 'candidates':
+    case 'tally':
+    case 'evaluated':
+    case 'evaluation-failed':
+      return unchanged(state);
+  }
+}
+
+function evaluate(state: Aggregating, weights: Digest, now: Instant): Step {
+  const { plan, reported } = state;
+  const giveUpAt = now + plan.workMs;
+  return {
+    state: { kind: 'evaluating', plan, reported, weights, since: now, giveUpAt },
+    effects: [
+      { kind: 'evaluate', weights },
+      { kind: 'wake', at: giveUpAt },
+    ],
+  };
+}
+
+function stepEvaluating(state: Evaluating, event: RoundEvent): Step {
+  switch (event.kind) {
+    case 'stop':
+      return abandon(state, 'task-stopped', event.now);
+    case 'evaluated':
+      return event.accepted ? complete(state, event.now) : abandon(state, 'gate-refused', event.now);
+    case 'evaluation-failed':
+      return abandon(state, 'evaluation-failed', event.now);
+    case 'tick':
+      return event.now >= state.giveUpAt ? abandon(state, 'evaluation-timeout', event.now) : unchanged(state);
+    case 'candidates':
+    case 'tally':
+    case 'aggregated':
+    case 'aggregation-failed':
+      return unchanged(state);
+  }
+}
+
+function complete(state: Evaluating, now: Instant): Step {
+  const { reported, weights } = state;
+  return {
+    state: { kind: 'completed', reported, weights, at: now },
+    effects: [{ kind: 'publish', weights, reported }],
+  };
+}
+
+function abandon(state: Open | Collecting | Aggregating | Evaluating, reason: AbandonReason, now: Instant): Step {
+  return { state: { kind: 'abandoned', reason, during: state.kind, at: now }, effects: [{ kind: 'dismiss' }] };
+}
+
+function unchanged(state: RoundState): Step {
+  return { state, effects: [] };
+}

@@ -1,0 +1,36 @@
+import { defineConfig } from 'vitest/config';
+import type { ViteUserConfig } from 'vitest/config';
+
+/**
+ * Two kinds of test. `pure` files share one process (they hold no state); `*.system.test.ts` files open databases,
+ * listen on loopback or start child processes, and get a process each.
+ */
+const config: ViteUserConfig = defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'pure',
+          include: ['*/test/**/*.test.ts'],
+          exclude: ['**/*.system.test.ts', '**/node_modules/**'],
+          pool: 'threads',
+          isolate: false,
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'system',
+          include: ['*/test/**/*.system.test.ts'],
+          exclude: ['**/node_modules/**'],
+          pool: 'forks',
+          maxWorkers: 2,
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
+
+export default config;
