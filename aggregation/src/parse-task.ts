@@ -1,0 +1,109 @@
+/** The one line at which a document becomes a {@link Task}. Reference with every key and default: `docs/task.md`. */
+import { DocumentReader } from './document.ts';
+import { parseModelName, parseTaskId } from './ids.ts';
+import type { Cohort, LocalTraining, Optimizer, Protection, Schedule, Strategy, Task } from './task.ts';
+
+const DAY = 86_400;
+const count = { min: 1, max: 1_000_000, integer: true } as const;
+const seconds = { min: 1, max: 30 * DAY } as const;
+const rate = { min: 1e-9, max: 1e3 } as const;
+
+/** @throws AggregationError `TASK_INVALID`, naming the key, what was found and what is allowed */
+export function parseTask(value: unknown): Task {
+  const document = new DocumentReader(value, '');
+  const task: Task = {
+    name: document.parsed('name', parseTaskId),
+    model: readModel(document.object('model')),
+    cohort: readCohort(document.object('cohort')),
+    training: readTraining(document.object('training', {})),
+    strategy: readStrategy(document.object('strategy', {})),
+    protection: readProtection(document.object('protection', {})),
+    schedule: readSchedule(document.object('schedule', {})),
+    rounds: document.numberOrNull('rounds', count, null),
+  };
+  document.end();
+  return task;
+}
+
+function readModel(model: DocumentReader): Task['model'] {
+  const name = model.parsed('name', parseModelName);
+  model.end();
+  return { name };
+}
+
+function readCohort(cohort: DocumentReader): Cohort {
+  const target = cohort.number('target', count);
+  const minimum = cohort.number('minimum', count, Math.ceil(target / 2));
+  if (minimum > target)
+    throw cohort.refuse('minimum', `is ${minimum}, above the target of ${target}: no round could close`);
+  const read: Cohort = {
+    target,
+    minimum,
+    overSelection: cohort.number('overSelection', { min: 1, max: 10 }, 1),
+    perSite: cohort.numberOrNull('perSite', count, null),
+    selectionSeconds: cohort.number('selectionSeconds', seconds, 60),
+    reportSeconds: cohort.number('reportSeconds', seconds, 600),
+    graceSeconds: cohort.number('graceSeconds', { min: 0, max: DAY }, 30),
+  };
+  cohort.end();
+  return read;
+}
+
+function readTraining(training: DocumentReader): LocalTraining {
+  const read: LocalTraining = {
+    epochs: training.number('epochs', { min: 1, max: 1000, integer: true }, 1),
+    batchSize: training.number('batchSize', { min: 1, max: 65_536, integer: true }, 32),
+    optimizer: readOptimizer(training.object('optimizer', {})),
+    loss: training.choice(
+      'loss',
+      ['categorical-crossentropy', 'sparse-categorical-crossentropy', 'binary-crossentropy', 'mean-squared-error'],
+      'sparse-categorical-crossentropy',
+    ),
+    maxExamples: training.number('maxExamples', { min: 1, max: 2 ** 32 - 1, integer: true }, 1_000_000),
+  };
+  training.end();
+  return read;
+}
+
+function readOptimizer(optimizer: DocumentReader): Optimizer {
+  const read: Optimizer = {
+    kind: optimizer.choice('kind', ['sgd'], 'sgd'),
+    learningRate: optimizer.number('learningRate', rate, 0.1),
+    momentum: optimizer.number('momentum', { min: 0, max: 0.9999 }, 0),
+  };
+  optimizer.end();
+  return read;
+}
+
+function readStrategy(strategy: DocumentReader): Strategy {
+  const read: Strategy = {
+    kind: strategy.choice('kind', ['fedavg'], 'fedavg'),
+    serverLearningRate: strategy.number('serverLearningRate', rate, 1),
+  };
+  strategy.end();
+  return read;
+}
+
+function readProtection(protection: DocumentReader): Protection {
+  const read: Protection = { kind: protection.choice('kind', ['clear'], 'clear') };
+  protection.end();
+  return read;
+}
+
+function readSchedule(schedule: DocumentReader): Schedule {
+  const kind = schedule.choice('kind', ['continuous', 'every', 'cron'], 'continuous');
+  const read = readScheduleOf(kind, schedule);
+  schedule.end();
+  return read;
+}
+
+function readScheduleOf(kind: Schedule['kind'], schedule: DocumentReader): Schedule {
+  switch (kind) {
+    case 'continuous':
+      return { kind };
+    case 'every':
+      return { kind, seconds: schedule.number('seconds', seconds) };
+    case 'cron':
+      return { kind, pattern: schedule.text('pattern') };
+  }
+}
