@@ -67,6 +67,8 @@ export interface Records {
   listParticipants(round: RoundId): Promise<ParticipantRecord[]>;
   /** The round for which the client is `selected` and which is collecting, if there is one. */
   findAssignment(client: ClientId): Promise<RoundRecord | null>;
+  /** {@link findAssignment} for many clients at once: those of them that are selected, with the round. */
+  listAssignments(clients: readonly ClientId[]): Promise<{ readonly client: ClientId; readonly round: RoundId }[]>;
   tally(round: RoundId): Promise<Tally>;
   /** `selected` to another status, with the reason; false when the client is not `selected` in it. */
   setParticipantStatus(
@@ -311,6 +313,8 @@ export interface PendingUpload {
   readonly received: number;
   /** Writes at `received`; returns once the bytes are durable. Refuses to grow beyond `limit`. */
   append(chunk: AsyncIterable<Uint8Array>, limit: number): Promise<number>;
+  /** The bytes so far: what is judged before anything gets a name. */
+  read(): Promise<Uint8Array<ArrayBuffer>>;
   /** Checks the digest over the whole, moves the bytes to their name. @returns false (and keeps nothing) when the digest differs */
   commit(digest: Digest): Promise<boolean>;
   discard(): Promise<void>;
@@ -333,12 +337,32 @@ export interface JobQueue {
   /** Repeats `open-round` for a task until `unschedule`; replaces an earlier schedule of the task. */
   schedule(task: TaskId, every: { readonly seconds: number } | { readonly cron: string }): Promise<void>;
   unschedule(task: TaskId): Promise<void>;
+  /** The tasks that have a schedule now: after a wiped queue the reconciler schedules the missing ones again. */
+  scheduled(): Promise<readonly TaskId[]>;
   /** Starts the workers of this process. */
   work(handlers: JobHandlers): Promise<void>;
   counts(): Promise<Readonly<Record<string, number>>>;
   /** False when the backend does not answer: rounds go on, because the records are the truth. */
   healthy(timeoutMs: number): Promise<boolean>;
   close(deadlineMs: number): Promise<void>;
+}
+
+// ---- Work off the event loop ------------------------------------------------------------------------------------------
+
+/** Sums the updates of a round and takes the server's step, in a worker thread: pure of the records, so it may run twice. */
+export interface AggregationWork {
+  /** The digest of the new weights, which are a durable blob by then. Updates are given in the order of their client ids. */
+  aggregate(input: AggregationInput): Promise<{ readonly weights: Digest; readonly examples: number }>;
+  close(): Promise<void>;
+}
+
+export interface AggregationInput {
+  readonly round: RoundId;
+  readonly base: Digest;
+  readonly tensors: readonly TensorSpec[];
+  readonly maxExamples: number;
+  readonly strategy: Task['strategy'];
+  readonly updates: readonly Digest[];
 }
 
 // ---- Evaluation ----------------------------------------------------------------------------------------------------
