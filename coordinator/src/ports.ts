@@ -92,6 +92,8 @@ export interface Records {
   admitUpdates(updates: readonly UpdateSubmission[]): Promise<Admission[]>;
   /** Accepted updates ordered by client id: the order of aggregation. Updates of clients revoked since are left out. */
   listAcceptedUpdates(round: RoundId): Promise<UpdateRecord[]>;
+  /** The blobs of every accepted update of the round, revoked clients' too: what is to be deleted when it has ended. */
+  listUpdateDigests(round: RoundId): Promise<Digest[]>;
   findUpdate(id: UpdateId): Promise<UpdateRecord | null>;
   /** Keeps a refusal for the time line and the counters; refusing again is harmless. */
   recordRefusal(round: RoundId, client: ClientId, update: UpdateId, code: UpdateRefusal, now: Instant): Promise<void>;
@@ -102,7 +104,7 @@ export interface Records {
   /** By the fingerprint of its current key: what authenticates a request. */
   findClientByKey(key: string): Promise<ClientRecord | null>;
   listClients(): Promise<ClientRecord[]>;
-  /** Active to revoked; false when it was not active. */
+  /** Active to revoked, and its part in running rounds (selected or reported) to revoked too; false when it was not active. */
   revokeClient(id: ClientId, reason: string, now: Instant): Promise<boolean>;
   /** Seen now, and waiting for work until then (0: not waiting). Many at once. */
   recordPresence(presences: readonly Presence[]): Promise<void>;

@@ -47,7 +47,7 @@ export interface Collecting extends Running {
 
 export interface Aggregating extends Running {
   readonly kind: 'aggregating';
-  /** Admitted updates, all of which are in the aggregate. */
+  /** Admitted updates when the round closed to more. */
   readonly reported: number;
   readonly since: Instant;
   readonly giveUpAt: Instant;
@@ -114,7 +114,7 @@ export type RoundEvent =
       readonly random: RandomSource;
     }
   | { readonly kind: 'tally'; readonly now: Instant; readonly tally: Tally }
-  | { readonly kind: 'aggregated'; readonly now: Instant; readonly weights: Digest }
+  | { readonly kind: 'aggregated'; readonly now: Instant; readonly weights: Digest; readonly reported: number }
   | { readonly kind: 'aggregation-failed'; readonly now: Instant }
   | { readonly kind: 'evaluated'; readonly now: Instant; readonly accepted: boolean }
   | { readonly kind: 'evaluation-failed'; readonly now: Instant }
@@ -254,7 +254,7 @@ function stepAggregating(state: Aggregating, event: RoundEvent): Step {
     case 'stop':
       return abandon(state, 'task-stopped', event.now);
     case 'aggregated':
-      return evaluate(state, event.weights, event.now);
+      return evaluate(state, event.weights, event.reported, event.now);
     case 'aggregation-failed':
       return abandon(state, 'aggregation-failed', event.now);
     case 'tick':
@@ -267,8 +267,10 @@ function stepAggregating(state: Aggregating, event: RoundEvent): Step {
   }
 }
 
-function evaluate(state: Aggregating, weights: Digest, now: Instant): Step {
-  const { plan, reported } = state;
+/** `reported` counts what is in the aggregate: fewer than were admitted when a client was revoked in between. */
+function evaluate(state: Aggregating, weights: Digest, reported: number, now: Instant): Step {
+  const { plan } = state;
+  if (reported < plan.minimum) return abandon(state, 'quorum-unreachable', now);
   const giveUpAt = now + plan.workMs;
   return {
     state: { kind: 'evaluating', plan, reported, weights, since: now, giveUpAt },

@@ -1,0 +1,65 @@
+/** Opens the rounds of a task: never two at once, never beyond the task's number, never for a task that is not active. */
+import type { RoundId, TaskId } from '@carapace/aggregation';
+import { planOf, reopenAt } from '../domain/plan.ts';
+import { isTerminal, openRound } from '../domain/round.ts';
+import type { Instant } from '../domain/round.ts';
+import type { TaskRecord } from '../ports.ts';
+import type { Context } from './context.ts';
+import { performEffects } from './round-stepping.ts';
+
+/** The new round, or null when the task does not want one now. */
+export async function openNextRound(ctx: Context, id: TaskId): Promise<RoundId | null> {
+  const record = await ctx.store.findTask(id);
+  if (record?.status !== 'active') return null;
+  if (await completeTask(ctx, record)) return null;
+  const base = await ctx.store.findChannel(record.task.model.name, 'latest');
+  if (base === null) return null;
+  const now = ctx.clock.now();
+  const { state, effects } = openRound(planOf(record.task), now);
+  const round = await ctx.store.transaction('open_round', async (records) => {
+    const inserted = await records.insertRound(id, base.version, state, now);
+    if (inserted !== null) await records.appendRoundEvent(inserted, now, 'open', { baseVersion: base.version });
+    return inserted;
+  });
+  if (round === null) return null;
+  ctx.emit({ kind: 'round-opened', at: now, task: id, round, baseVersion: base.version });
+  await performEffects(ctx, round, effects);
+  return round;
+}
+
+/**
+ * What follows when a round has ended, or when nobody knows whether one did: a continuous task opens its next round, now or
+ * after its pause; a scheduled one waits for its schedule. @returns whether something was done
+ */
+export async function continueTask(ctx: Context, id: TaskId): Promise<boolean> {
+  const record = await ctx.store.findTask(id);
+  if (record?.status !== 'active') return false;
+  if (await completeTask(ctx, record)) return true;
+  if (record.task.schedule.kind !== 'continuous') return false;
+  const at = await continuesAt(ctx, id);
+  if (at === null) return false;
+  if (at <= ctx.clock.now()) return (await openNextRound(ctx, id)) !== null;
+  await ctx.queue.add({ kind: 'open-round', task: id }, { at });
+  return true;
+}
+
+async function continuesAt(ctx: Context, id: TaskId): Promise<Instant | null> {
+  const [last] = await ctx.store.listRounds(id, 1);
+  if (last === undefined) return 0;
+  if (!isTerminal(last.state)) return null;
+  const { abandonedInARow } = await ctx.store.countRounds(id);
+  return reopenAt(last.state.at, abandonedInARow);
+}
+
+/** Marks a task completed once it has its rounds. */
+async function completeTask(ctx: Context, { task }: TaskRecord): Promise<boolean> {
+  if (task.rounds === null) return false;
+  const { completed } = await ctx.store.countRounds(task.name);
+  if (completed < task.rounds) return false;
+  const now = ctx.clock.now();
+  if (await ctx.store.setTaskStatus(task.name, ['active'], 'completed', now)) {
+    await ctx.queue.unschedule(task.name);
+    ctx.emit({ kind: 'task-completed', at: now, task: task.name, rounds: completed });
+  }
+  return true;
+}

@@ -1,0 +1,148 @@
+/**
+ * The shell around `domain/round.ts`: load, decide, write, then perform. It has no rule about rounds of its own. What must be
+ * true together with the new state is written in its transaction; everything else follows the commit and may be repeated.
+ */
+import type { ClientId, Metrics, RoundId } from '@carapace/aggregation';
+import { isTerminal, observation, step } from '../domain/round.ts';
+import type { Effect, Instant, RoundEvent, Step } from '../domain/round.ts';
+import type { Records, RoundRecord, VersionRecord } from '../ports.ts';
+import type { Context } from './context.ts';
+import { manifested } from './versions.ts';
+
+/** Something that happened outside the records: an event, and what goes with it. */
+export interface Occurrence {
+  /** Null, after a look at the records under the lock, when it no longer applies. */
+  readonly event: (now: Instant, records: Records) => Promise<RoundEvent | null>;
+  /** Published with the version when the round completes by this. */
+  readonly metrics?: Metrics;
+  /** For the time line. */
+  readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+export interface Advance {
+  /** As it was before. */
+  readonly round: RoundRecord;
+  readonly step: Step;
+  readonly now: Instant;
+  readonly published: VersionRecord | null;
+}
+
+/**
+ * Moves a round on by an occurrence, or by what the records show now. Safe to call at any time, any number of times, from any
+ * process. @returns what was done, or null when nothing changed
+ */
+export async function advanceRound(ctx: Context, id: RoundId, occurrence?: Occurrence): Promise<Advance | null> {
+  if (occurrence === undefined && !(await wouldChange(ctx, id))) return null;
+  const advance = await ctx.store.transaction('advance_round', (records) => decide(ctx, records, id, occurrence));
+  if (advance !== null) await performEffects(ctx, id, advance.step.effects);
+  return advance;
+}
+
+/** After the commit: jobs. A crash before this line loses nothing, because the reconciler reads the same state. */
+export async function performEffects(ctx: Context, round: RoundId, effects: readonly Effect[]): Promise<void> {
+  for (const effect of effects) {
+    if (effect.kind === 'wake')
+      await ctx.queue.add({ kind: 'step-round', round }, { at: effect.at, key: `wake-${round}-${effect.at}` });
+    if (effect.kind === 'aggregate') await ctx.queue.add({ kind: 'aggregate', round }, { key: `aggregate-${round}` });
+    if (effect.kind === 'evaluate') await ctx.queue.add({ kind: 'evaluate', round }, { key: `evaluate-${round}` });
+  }
+}
+
+/** A look without the lock: most nudges change nothing and need not stand in the way of admissions. */
+async function wouldChange(ctx: Context, id: RoundId): Promise<boolean> {
+  const round = await ctx.store.findRound(id);
+  if (round === null) return false;
+  const event = await observe(ctx, ctx.store, round, ctx.clock.now());
+  return event !== null && step(round.state, event).state !== round.state;
+}
+
+async function decide(ctx: Context, records: Records, id: RoundId, occurrence?: Occurrence): Promise<Advance | null> {
+  const round = await records.lockRound(id);
+  if (round === null || isTerminal(round.state)) return null;
+  const now = ctx.clock.now();
+  const event = await (occurrence === undefined ? observe(ctx, records, round, now) : occurrence.event(now, records));
+  if (event === null) return null;
+  const next = step(round.state, event);
+  if (next.state === round.state) return null;
+  await records.updateRound(id, next.state, now);
+  const published = await writeEffects(ctx, records, round, next, now, occurrence?.metrics ?? {});
+  await records.appendRoundEvent(id, now, next.state.kind, { ...timelineOf(next), ...occurrence?.detail });
+  return { round, step: next, now, published };
+}
+
+/** The event that the domain asks for in this state, read from the records. */
+async function observe(ctx: Context, records: Records, round: RoundRecord, now: Instant): Promise<RoundEvent | null> {
+  switch (observation(round.state)) {
+    case 'candidates':
+      return { kind: 'candidates', now, waiting: await records.listCandidates(now), random: ctx.random };
+    case 'tally':
+      return { kind: 'tally', now, tally: await records.tally(round.id) };
+    case 'tick':
+      return { kind: 'tick', now };
+    case null:
+      return null;
+  }
+}
+
+async function writeEffects(
+  ctx: Context,
+  records: Records,
+  round: RoundRecord,
+  next: Step,
+  now: Instant,
+  metrics: Metrics,
+): Promise<VersionRecord | null> {
+  let published: VersionRecord | null = null;
+  for (const effect of next.effects) {
+    if (effect.kind === 'select') await records.insertParticipants(round.id, clientsOf(effect), now);
+    if (effect.kind === 'dismiss') await records.dismissParticipants(round.id, now);
+    if (effect.kind === 'publish') published = await publish(ctx, records, round, effect, now, metrics);
+  }
+  return published;
+}
+
+async function publish(
+  ctx: Context,
+  records: Records,
+  round: RoundRecord,
+  effect: Extract<Effect, { kind: 'publish' }>,
+  now: Instant,
+  metrics: Metrics,
+): Promise<VersionRecord> {
+  const task = await records.findTask(round.task);
+  const base = task && (await records.findVersion(task.task.model.name, round.baseVersion));
+  if (!base) throw new Error(`${round.id} completes, but its task or base version is not in the records`);
+  const { model, topology, tensors, version: parent } = base;
+  const content = {
+    model,
+    topology,
+    tensors,
+    weights: effect.weights,
+    round: round.id,
+    parent,
+    metrics,
+    cohort: effect.reported,
+  };
+  return records.insertVersion(manifested(ctx.key, content, now), now);
+}
+
+function clientsOf(effect: Extract<Effect, { kind: 'select' }>): ClientId[] {
+  return effect.cohort.map(({ client }) => client);
+}
+
+function timelineOf({ state, effects }: Step): Record<string, unknown> {
+  const selected = effects.find((effect) => effect.kind === 'select');
+  switch (state.kind) {
+    case 'open':
+      return {};
+    case 'collecting':
+      return { selected: selected?.cohort.length, deadline: state.deadline };
+    case 'aggregating':
+      return { reported: state.reported };
+    case 'evaluating':
+    case 'completed':
+      return { reported: state.reported, weights: state.weights };
+    case 'abandoned':
+      return { reason: state.reason, during: state.during };
+  }
+}

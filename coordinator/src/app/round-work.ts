@@ -1,0 +1,105 @@
+/** The two jobs of a round that take time: the sum with the server's step, and the evaluation. Both may run twice. */
+import type { Metrics, RoundId } from '@carapace/aggregation';
+import type { RoundEvent } from '../domain/round.ts';
+import { CoordinatorError } from '../errors.ts';
+import type { RoundRecord, TaskRecord, UpdateRecord, VersionRecord } from '../ports.ts';
+import type { Context } from './context.ts';
+import type { Occurrence } from './round-stepping.ts';
+
+/** What aggregation found, or null when the round is not in that phase (any more). */
+export async function aggregateRound(ctx: Context, id: RoundId): Promise<Occurrence | null> {
+  const subject = await subjectOf(ctx, id, 'aggregating');
+  if (subject === null) return null;
+  const updates = await ctx.store.listAcceptedUpdates(id);
+  try {
+    const { weights } = await ctx.work.aggregate({
+      round: id,
+      base: subject.base.weights,
+      tensors: subject.base.tensors,
+      maxExamples: subject.task.task.training.maxExamples,
+      strategy: subject.task.task.strategy,
+      updates: updates.map(({ digest }) => digest),
+    });
+    return {
+      event: async (now, records) => {
+        // A client revoked meanwhile takes its update out of the set: the job runs again on what is left.
+        const still = await records.listAcceptedUpdates(id);
+        return still.length === updates.length ? { kind: 'aggregated', now, weights, reported: updates.length } : null;
+      },
+    };
+  } catch (error) {
+    if (isTransient(error)) throw error;
+    ctx.emit({ kind: 'job-failed', at: ctx.clock.now(), job: `aggregate ${id}`, error });
+    return failed('aggregation-failed', error);
+  }
+}
+
+/** What evaluation found, with the metrics to publish; null when the round is not in that phase (any more). */
+export async function evaluateRound(ctx: Context, id: RoundId): Promise<Occurrence | null> {
+  const subject = await subjectOf(ctx, id, 'evaluating');
+  if (subject?.round.state.kind !== 'evaluating') return null;
+  const reported = trainingMetrics(await ctx.store.listAcceptedUpdates(id));
+  try {
+    const metrics = { ...reported, ...(await evaluate(ctx, subject.base, subject.round.state.weights)) };
+    const accepted = Object.values(metrics).every(Number.isFinite);
+    const finite = Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
+    return {
+      event: async (now) => ({ kind: 'evaluated', now, accepted }),
+      metrics: finite,
+      detail: { metrics: finite },
+    };
+  } catch (error) {
+    if (isTransient(error)) throw error;
+    ctx.emit({ kind: 'job-failed', at: ctx.clock.now(), job: `evaluate ${id}`, error });
+    return failed('evaluation-failed', error);
+  }
+}
+
+/** Metrics of the clients' own training, weighted by examples: of those that every update carries. */
+export function trainingMetrics(updates: readonly Pick<UpdateRecord, 'examples' | 'metrics'>[]): Metrics {
+  const [first] = updates;
+  if (first === undefined) return {};
+  const total = updates.reduce((sum, { examples }) => sum + examples, 0);
+  const common = Object.keys(first.metrics).filter((name) => updates.every(({ metrics }) => name in metrics));
+  const mean = (name: string): number =>
+    updates.reduce((sum, { examples, metrics }) => sum + examples * (metrics[name] ?? 0), 0) / total;
+  return Object.fromEntries(common.map((name) => [name, mean(name)]));
+}
+
+async function evaluate(
+  ctx: Context,
+  base: VersionRecord,
+  weights: Parameters<Context['models']['get']>[0],
+): Promise<Metrics> {
+  if (ctx.evaluator === null) return {};
+  const [topology, flat] = await Promise.all([ctx.models.get(base.topology), ctx.models.get(weights)]);
+  return ctx.evaluator.evaluate({
+    topology: new TextDecoder().decode(topology),
+    tensors: base.tensors,
+    weights: new Float32Array(flat.buffer, flat.byteOffset, flat.byteLength / 4),
+  });
+}
+
+interface Subject {
+  readonly round: RoundRecord;
+  readonly task: TaskRecord;
+  readonly base: VersionRecord;
+}
+
+async function subjectOf(ctx: Context, id: RoundId, phase: 'aggregating' | 'evaluating'): Promise<Subject | null> {
+  const round = await ctx.store.findRound(id);
+  if (round?.state.kind !== phase) return null;
+  const task = await ctx.store.findTask(round.task);
+  const base = task && (await ctx.store.findVersion(task.task.model.name, round.baseVersion));
+  return base ? { round, task, base } : null;
+}
+
+/** The database or the disk did not answer: the job's own retry is the answer, not the end of the round. */
+function isTransient(error: unknown): boolean {
+  return error instanceof CoordinatorError && error.status === 503;
+}
+
+function failed(kind: 'aggregation-failed' | 'evaluation-failed', error: unknown): Occurrence {
+  const why = error instanceof Error ? error.message : String(error);
+  return { event: async (now): Promise<RoundEvent> => ({ kind, now }), detail: { error: why } };
+}

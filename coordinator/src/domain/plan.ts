@@ -1,0 +1,31 @@
+/** From a task to what one of its rounds may do, and when the next one may open. */
+import type { Task } from '@carapace/aggregation';
+import type { Instant, RoundPlan } from './round.ts';
+
+/** Aggregation and evaluation each get this long; both are bounded work, so a longer silence means a lost worker. */
+const WORK_MS = 120_000;
+const BACKOFF_FIRST_MS = 1_000;
+const BACKOFF_LAST_MS = 60_000;
+
+export function planOf(task: Task): RoundPlan {
+  const { cohort } = task;
+  return {
+    target: cohort.target,
+    minimum: cohort.minimum,
+    cohort: Math.ceil(cohort.target * cohort.overSelection),
+    perSite: cohort.perSite,
+    selectionMs: cohort.selectionSeconds * 1000,
+    reportMs: cohort.reportSeconds * 1000,
+    graceMs: cohort.graceSeconds * 1000,
+    workMs: WORK_MS,
+  };
+}
+
+/**
+ * When a continuous task may open its next round: at once after a completed one, with doubling pauses after abandoned ones,
+ * so that a task nobody can serve does not spin.
+ */
+export function reopenAt(lastEndedAt: Instant | null, abandonedInARow: number): Instant {
+  if (lastEndedAt === null || abandonedInARow === 0) return 0;
+  return lastEndedAt + Math.min(BACKOFF_FIRST_MS * 2 ** (abandonedInARow - 1), BACKOFF_LAST_MS);
+}
