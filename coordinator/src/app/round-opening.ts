@@ -29,18 +29,18 @@ export async function openNextRound(ctx: Context, id: TaskId): Promise<RoundId |
 
 /**
  * What follows when a round has ended, or when nobody knows whether one did: a continuous task opens its next round, now or
- * after its pause; a scheduled one waits for its schedule. @returns whether something was done
+ * after its pause; a scheduled one waits for its schedule. @returns the round opened, or whether something else was done
  */
-export async function continueTask(ctx: Context, id: TaskId): Promise<boolean> {
+export async function continueTask(ctx: Context, id: TaskId): Promise<RoundId | boolean> {
   const record = await ctx.store.findTask(id);
   if (record?.status !== 'active') return false;
   if (await completeTask(ctx, record)) return true;
   if (record.task.schedule.kind !== 'continuous') return false;
   const at = await continuesAt(ctx, id);
   if (at === null) return false;
-  if (at <= ctx.clock.now()) return (await openNextRound(ctx, id)) !== null;
-  await ctx.queue.add({ kind: 'open-round', task: id }, { at });
-  return true;
+  if (at <= ctx.clock.now()) return (await openNextRound(ctx, id)) ?? false;
+  await ctx.queue.add({ kind: 'open-round', task: id }, { at, key: `reopen-${id}-${at}` });
+  return false;
 }
 
 async function continuesAt(ctx: Context, id: TaskId): Promise<Instant | null> {

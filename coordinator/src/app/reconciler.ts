@@ -1,0 +1,93 @@
+/**
+ * Makes the queue equal to the records again, every few seconds and at the start. The queue may lose anything at any time
+ * (Redis wiped, a crash between commit and nudge): what the records say should be pending is re-created here.
+ */
+import { observation } from '../domain/round.ts';
+import type { RoundRecord, TaskRecord } from '../ports.ts';
+import type { CheckIns } from './check-in.ts';
+import type { Context } from './context.ts';
+import type { Rounds } from './rounds.ts';
+import { startTask } from './tasks.ts';
+
+export class Reconciler {
+  readonly #ctx: Context;
+  readonly #rounds: Rounds;
+  readonly #checkIns: CheckIns;
+  readonly #everyMs: number;
+  #forget: () => void = () => undefined;
+  #running: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(ctx: Context, rounds: Rounds, checkIns: CheckIns, everyMs: number) {
+    this.#ctx = ctx;
+    this.#rounds = rounds;
+    this.#checkIns = checkIns;
+    this.#everyMs = everyMs;
+  }
+
+  /** The first pass is over when this resolves; further ones follow until {@link stop}. */
+  async start(): Promise<void> {
+    await this.reconcile();
+    this.#schedule();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#forget();
+    await this.#running;
+  }
+
+  async reconcile(): Promise<void> {
+    const { store } = this.#ctx;
+    const [running, tasks] = await Promise.all([store.listRunningRounds(), store.listTasks()]);
+    for (const round of running) await this.#repairRound(round);
+    const scheduled = new Set(await this.#ctx.queue.scheduled());
+    const busy = new Set(running.map(({ task }) => task));
+    for (const record of tasks) {
+      if (record.status === 'active')
+        await this.#repairTask(record, busy.has(record.task.name), scheduled.has(record.task.name));
+    }
+    await this.#checkIns.wakeAssigned();
+  }
+
+  async #repairRound(round: RoundRecord): Promise<void> {
+    const { state } = round;
+    if (state.kind === 'open') this.#rounds.noteOpen(round.id);
+    if (state.kind === 'aggregating')
+      await this.#ctx.queue.add({ kind: 'aggregate', round: round.id }, { key: `aggregate-${round.id}` });
+    if (state.kind === 'evaluating')
+      await this.#ctx.queue.add({ kind: 'evaluate', round: round.id }, { key: `evaluate-${round.id}` });
+    if (observation(state) !== null && (await this.#rounds.step(round.id))) this.#repaired('round');
+  }
+
+  async #repairTask({ task }: TaskRecord, busy: boolean, scheduled: boolean): Promise<void> {
+    if (task.schedule.kind === 'continuous') {
+      if (!busy && (await this.#rounds.continue(task.name))) this.#repaired('round');
+      return;
+    }
+    if (scheduled) return;
+    await startTask(this.#ctx, this.#rounds, task);
+    this.#repaired('schedule');
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    this.#forget = this.#ctx.clock.after(this.#everyMs, () => {
+      this.#running = this.#pass();
+    });
+  }
+
+  async #pass(): Promise<void> {
+    try {
+      await this.reconcile();
+    } catch (error) {
+      // The next pass tries again; until then the happening says that this one could not.
+      this.#ctx.emit({ kind: 'job-failed', at: this.#ctx.clock.now(), job: 'reconcile', error });
+    }
+    this.#schedule();
+  }
+
+  #repaired(what: 'round' | 'schedule'): void {
+    this.#ctx.emit({ kind: 'repaired', at: this.#ctx.clock.now(), what });
+  }
+}

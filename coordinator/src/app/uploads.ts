@@ -1,0 +1,207 @@
+/**
+ * Uploads: chunks of an update become durable, the whole is judged, admission is one commit, the answer a signed receipt.
+ * Nothing is acknowledged that a kill -9 in the next instant could lose.
+ */
+import { clearUpdateLimit, judgeClearUpdate, layoutOf, parseRoundId, signDocument } from '@carapace/aggregation';
+import type {
+  ClearUpdate,
+  ClearVerdict,
+  Receipt,
+  RoundId,
+  SignedDocument,
+  UpdateId,
+  UpdateRefusal,
+} from '@carapace/aggregation';
+import { DOMAINS, sha256Hex } from '@carapace/crypto';
+import { CoordinatorError } from '../errors.ts';
+import type { Admission, ClientRecord, PendingUpload, RoundRecord, UpdateRecord, UpdateSubmission } from '../ports.ts';
+import type { UpdateChunk, UploadAnswer } from './api.ts';
+import type { Context } from './context.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import type { Rounds } from './rounds.ts';
+
+interface Expectation {
+  readonly round: RoundRecord;
+  readonly limit: number;
+  readonly judge: (bytes: Uint8Array) => ClearVerdict;
+}
+
+export class Uploads {
+  readonly #ctx: Context;
+  readonly #rounds: Rounds;
+  readonly #admit: (update: UpdateSubmission) => Promise<Admission>;
+  readonly #locks = new KeyedLock();
+
+  constructor(ctx: Context, rounds: Rounds, admit: (update: UpdateSubmission) => Promise<Admission>) {
+    this.#ctx = ctx;
+    this.#rounds = rounds;
+    this.#admit = admit;
+  }
+
+  async upload(client: ClientRecord, chunk: UpdateChunk): Promise<UploadAnswer> {
+    return this.#locks.run(chunk.update, async () => {
+      const known = await this.#ctx.store.findUpdate(chunk.update);
+      if (known !== null) return this.#answerKnown(client, chunk, known);
+      const expected = await this.#expect(client, chunk);
+      const pending = await this.#ctx.updates.upload(pendingKey(client, chunk.update));
+      checkOffset(chunk, pending);
+      const received = await pending.append(chunk.body, chunk.total);
+      if (received < chunk.total) return { kind: 'partial', received };
+      return this.#finish(client, chunk, expected, pending);
+    });
+  }
+
+  async status(client: ClientRecord, round: RoundId, update: UpdateId): Promise<UploadAnswer> {
+    const known = await this.#ctx.store.findUpdate(update);
+    if (known?.client === client.id && known.round === round)
+      return { kind: 'admitted', receipt: this.#receipt(known) };
+    const pending = await this.#ctx.updates.upload(pendingKey(client, update));
+    return { kind: 'partial', received: pending.received };
+  }
+
+  async #finish(
+    client: ClientRecord,
+    chunk: UpdateChunk,
+    expected: Expectation,
+    pending: PendingUpload,
+  ): Promise<UploadAnswer> {
+    const bytes = await pending.read();
+    const verdict = sha256Hex(bytes) === chunk.digest ? expected.judge(bytes) : null;
+    if (verdict?.kind !== 'admitted') {
+      await pending.discard();
+      throw await this.#refuse(
+        client,
+        chunk,
+        verdict?.code ?? 'UPDATE_DIGEST',
+        verdict?.why ?? 'the bytes differ from the announced digest',
+      );
+    }
+    // Judged first, then named and durable, then admitted: a receipt never speaks of bytes that are not on disk.
+    if (!(await pending.commit(chunk.digest)))
+      throw await this.#refuse(client, chunk, 'UPDATE_DIGEST', 'the bytes changed on disk');
+    const admission = await this.#admit(submissionOf(client, chunk, verdict.update, this.#ctx.clock.now()));
+    if (admission.kind === 'refused') throw await this.#refuse(client, chunk, admission.code, 'decided at admission');
+    if (!admission.again) this.#tell(admission.record);
+    return { kind: 'admitted', receipt: this.#receipt(admission.record) };
+  }
+
+  #tell({ round, client, bytes, examples, metrics }: UpdateRecord): void {
+    const task = parseRoundId(round).task;
+    this.#ctx.emit({
+      kind: 'update-admitted',
+      at: this.#ctx.clock.now(),
+      task,
+      round,
+      client,
+      bytes,
+      examples,
+      metrics,
+    });
+    this.#rounds.nudge(round);
+  }
+
+  async #answerKnown(client: ClientRecord, chunk: UpdateChunk, known: UpdateRecord): Promise<UploadAnswer> {
+    const same = known.client === client.id && known.round === chunk.round && known.digest === chunk.digest;
+    if (same) return { kind: 'admitted', receipt: this.#receipt(known) };
+    throw await this.#refuse(
+      client,
+      chunk,
+      'UPDATE_DUPLICATE',
+      'the update id names other bytes, another round or another client',
+    );
+  }
+
+  /** What an update of this client to this round must be, or the refusal that needs no byte of it. */
+  async #expect(client: ClientRecord, chunk: UpdateChunk): Promise<Expectation> {
+    const { store } = this.#ctx;
+    const round = await store.findRound(chunk.round);
+    if (round === null) throw new CoordinatorError('ROUND_NOT_FOUND', `there is no round ${chunk.round}`);
+    const assigned = await store.findAssignment(client.id);
+    if (assigned?.id !== round.id)
+      throw await this.#refuse(
+        client,
+        chunk,
+        await this.#whyNotAssigned(client, round),
+        `the round is ${round.state.kind}`,
+      );
+    const task = await store.findTask(round.task);
+    const base = task && (await store.findVersion(task.task.model.name, round.baseVersion));
+    if (!base) throw new Error(`${round.id} has no task or base version in the records`);
+    const layout = layoutOf(base.tensors);
+    const limit = clearUpdateLimit(layout.size);
+    if (chunk.total > limit)
+      throw await this.#refuse(client, chunk, 'UPDATE_TOO_LARGE', `${chunk.total} bytes, at most ${limit} allowed`);
+    const { maxExamples } = task.task.training;
+    return {
+      round,
+      limit,
+      judge: (bytes) => judgeClearUpdate(bytes, { round: round.id, base: base.weights, layout, maxExamples }),
+    };
+  }
+
+  async #whyNotAssigned(client: ClientRecord, round: RoundRecord): Promise<UpdateRefusal> {
+    const participants = await this.#ctx.store.listParticipants(round.id);
+    const own = participants.find((participant) => participant.client === client.id);
+    if (own === undefined) return 'NOT_IN_COHORT';
+    if (own.status === 'reported') return 'UPDATE_DUPLICATE';
+    return own.status === 'revoked' ? 'CLIENT_REVOKED' : 'ROUND_NOT_COLLECTING';
+  }
+
+  async #refuse(client: ClientRecord, chunk: UpdateChunk, code: UpdateRefusal, why: string): Promise<CoordinatorError> {
+    const now = this.#ctx.clock.now();
+    await this.#ctx.store.recordRefusal(chunk.round, client.id, chunk.update, code, now);
+    this.#ctx.emit({
+      kind: 'update-refused',
+      at: now,
+      task: parseRoundId(chunk.round).task,
+      round: chunk.round,
+      client: client.id,
+      code,
+    });
+    const over = code === 'ROUND_NOT_COLLECTING';
+    return new CoordinatorError(over ? 'ROUND_OVER' : 'UPDATE_REFUSED', `${code}: ${why}`, {
+      members: { refusal: code },
+    });
+  }
+
+  /** Made from the record alone, and Ed25519 has no randomness: the same receipt for ever. */
+  #receipt(record: UpdateRecord): SignedDocument {
+    const { update, round, client, digest, bytes, at } = record;
+    const receipt: Receipt = { update, round, client, digest, bytes, admittedAt: at };
+    return signDocument(this.#ctx.key, DOMAINS.receipt, receipt);
+  }
+}
+
+function checkOffset(chunk: UpdateChunk, pending: PendingUpload): void {
+  if (chunk.offset === pending.received) return;
+  throw new CoordinatorError(
+    'UPLOAD_OFFSET',
+    `the chunk starts at ${chunk.offset}, the coordinator has ${pending.received} bytes`,
+    {
+      members: { received: pending.received },
+    },
+  );
+}
+
+/** Of the client too: one client's update id says nothing about another's upload. */
+function pendingKey(client: ClientRecord, update: UpdateId): string {
+  return `${client.id}_${update}`.slice(0, 64);
+}
+
+function submissionOf(
+  client: ClientRecord,
+  chunk: UpdateChunk,
+  { examples, metrics }: ClearUpdate,
+  at: number,
+): UpdateSubmission {
+  return {
+    update: chunk.update,
+    round: chunk.round,
+    client: client.id,
+    digest: chunk.digest,
+    bytes: chunk.total,
+    examples,
+    metrics,
+    at,
+  };
+}
