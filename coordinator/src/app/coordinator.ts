@@ -1,14 +1,5 @@
 /** The app as its edges see it: {@link CoordinatorApi} for HTTP, job handlers for the queue, a life cycle for `main.ts`. */
-import type {
-  ClientId,
-  Digest,
-  ModelName,
-  RoundId,
-  SignedDocument,
-  Task,
-  TaskId,
-  UpdateId,
-} from '@carapace/aggregation';
+import type { ClientId, Digest, ModelName, RoundId } from '@carapace/aggregation';
 import { CoordinatorError } from '../errors.ts';
 import type { Admission, ClientRecord, JobHandlers, Presence, UpdateSubmission } from '../ports.ts';
 import type { Actor, CoordinatorApi } from './api.ts';
