@@ -74,7 +74,7 @@ export interface Records {
   setParticipantStatus(
     round: RoundId,
     client: ClientId,
-    status: 'declined' | 'revoked',
+    status: 'declined',
     reason: string,
     now: Instant,
   ): Promise<boolean>;

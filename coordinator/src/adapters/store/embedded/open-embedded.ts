@@ -1,0 +1,72 @@
+/** The embedded default: a real `pg.Pool` whose sockets end in a PGlite in this process, durable on disk, one process per directory. */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { CoordinatorError } from '../../../errors.ts';
+import { Engine } from './engine.ts';
+import { lockDirectory } from './lock-file.ts';
+import { maintain } from './maintenance.ts';
+import { Session } from './session.ts';
+import { EngineSocket } from './socket.ts';
+
+/** The PostgreSQL inside the pinned PGlite: its data directories are of this major version and no other opens them. */
+const POSTGRES_MAJOR = '18';
+
+export interface OpenedPool {
+  readonly pool: pg.Pool;
+  readonly close: () => Promise<void>;
+}
+
+/** @throws CoordinatorError `STORE_LOCKED`, `STORE_SCHEMA` or `STORE_UNAVAILABLE` */
+export async function openEmbedded(directory: string, onFailure: (error: unknown) => void): Promise<OpenedPool> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const unlock = lockDirectory(directory, join(directory, 'lock'));
+  try {
+    const data = join(directory, 'data');
+    checkMajor(data);
+    const engine = await Engine.open(data, onFailure);
+    const pool = poolOver(engine);
+    const stopMaintenance = maintain(pool, onFailure);
+    return {
+      pool,
+      close: async () => {
+        await stopMaintenance().catch(onFailure);
+        await pool.end();
+        await engine.close();
+        unlock();
+      },
+    };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+function poolOver(engine: Engine): pg.Pool {
+  const session = new Session(engine);
+  const pool = new pg.Pool({
+    // Every BullMQ worker keeps one client for LISTEN; the rest share one engine, so more would only wait in another queue.
+    max: 30,
+    user: 'postgres',
+    database: 'postgres',
+    host: 'embedded',
+    password: '',
+    ssl: false,
+    connectionTimeoutMillis: 30_000,
+    stream: () => new EngineSocket(session, `${POSTGRES_MAJOR}.0`),
+  });
+  // BullMQ adds a listener per queue object and never removes it.
+  pool.setMaxListeners(0);
+  return pool;
+}
+
+function checkMajor(data: string): void {
+  const file = join(data, 'PG_VERSION');
+  if (!existsSync(file)) return;
+  const major = readFileSync(file, 'utf8').trim();
+  if (major === POSTGRES_MAJOR) return;
+  throw new CoordinatorError(
+    'STORE_SCHEMA',
+    `${data} is of PostgreSQL ${major}, this version of Carapace embeds ${POSTGRES_MAJOR}: dump it with the version that wrote it, or move to a server`,
+  );
+}
