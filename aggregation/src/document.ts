@@ -4,13 +4,19 @@
  */
 import { AggregationError } from './errors.ts';
 
+/** Makes the error of the document's kind. */
+export type Refuse = (message: string, options?: ErrorOptions) => Error;
+
+const refuseTask: Refuse = (message, options) => new AggregationError('TASK_INVALID', message, options);
+
 export class DocumentReader {
   readonly #path: string;
+  readonly #fail: Refuse;
   readonly #fields: ReadonlyMap<string, unknown>;
   readonly #known = new Set<string>();
 
-  /** @throws AggregationError `TASK_INVALID` when the value is not an object */
-  constructor(value: unknown, path: string) {
+  /** @throws what `fail` makes (by default AggregationError `TASK_INVALID`), here and from every method */
+  constructor(value: unknown, path = '', fail: Refuse = refuseTask) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new AggregationError(
         'TASK_INVALID',
@@ -18,6 +24,7 @@ export class DocumentReader {
       );
     }
     this.#path = path;
+    this.#fail = fail;
     this.#fields = new Map(Object.entries(value));
   }
 
@@ -50,6 +57,11 @@ export class DocumentReader {
     throw this.#wrong(key, value, 'a text');
   }
 
+  /** As {@link text}; absent or null is null. */
+  textOrNull(key: string): string | null {
+    return this.#take(key, null) === null ? null : this.text(key);
+  }
+
   choice<const T extends string>(key: string, choices: readonly T[], byDefault?: T): T {
     const value = this.#take(key, byDefault);
     const chosen = choices.find((choice) => choice === value);
@@ -59,7 +71,7 @@ export class DocumentReader {
 
   /** The reader of a nested object; an absent one with a default of `{}` is read as empty. */
   object(key: string, byDefault?: Record<string, unknown>): DocumentReader {
-    return new DocumentReader(this.#take(key, byDefault), this.#pathOf(key));
+    return new DocumentReader(this.#take(key, byDefault), this.#pathOf(key), this.#fail);
   }
 
   /** Text through a parser whose own error becomes the explanation. */
@@ -69,7 +81,7 @@ export class DocumentReader {
       return parse(text);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new AggregationError('TASK_INVALID', `${this.#pathOf(key)} is "${text}": ${why}`, { cause });
+      throw this.#fail(`${this.#pathOf(key)} is "${text}": ${why}`, { cause });
     }
   }
 
@@ -84,19 +96,19 @@ export class DocumentReader {
   }
 
   /** For rules that join several keys. */
-  refuse(key: string, why: string): AggregationError {
-    return new AggregationError('TASK_INVALID', `${this.#pathOf(key)} ${why}`);
+  refuse(key: string, why: string): Error {
+    return this.#fail(`${this.#pathOf(key)} ${why}`);
   }
 
   #take(key: string, byDefault: unknown): unknown {
     this.#known.add(key);
     const value = this.#fields.has(key) ? this.#fields.get(key) : byDefault;
-    if (value === undefined) throw new AggregationError('TASK_INVALID', `${this.#pathOf(key)} is missing`);
+    if (value === undefined) throw this.#fail(`${this.#pathOf(key)} is missing`);
     return value;
   }
 
-  #wrong(key: string, value: unknown, allowed: string): AggregationError {
-    return new AggregationError('TASK_INVALID', `${this.#pathOf(key)} is ${describe(value)}; allowed is ${allowed}`);
+  #wrong(key: string, value: unknown, allowed: string): Error {
+    return this.#fail(`${this.#pathOf(key)} is ${describe(value)}; allowed is ${allowed}`);
   }
 
   #pathOf(key: string): string {

@@ -4,6 +4,8 @@ export type { ClearExpectation, ClearVerdict } from './clear/admission.ts';
 export { clearUpdateLimit, decodeClearUpdate, encodeClearUpdate } from './clear/update.ts';
 export type { ClearUpdate, Metrics } from './clear/update.ts';
 export { applyDelta, deltaOf } from './delta.ts';
+export { DocumentReader } from './document.ts';
+export type { Refuse } from './document.ts';
 export { AGGREGATION_ERRORS, AggregationError, UPDATE_REFUSALS } from './errors.ts';
 export type { AggregationErrorCode, UpdateRefusal } from './errors.ts';
 export { allFinite } from './finite.ts';

@@ -21,7 +21,8 @@ export interface OpenedStore {
 const ATTEMPTS = 8;
 /** Serialisation failure, deadlock, and a lost race between two INSERTs of the same row: run the body again. */
 const RETRIED = new Set(['40001', '40P01']);
-const SERVER_TIMEOUTS = '-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000';
+const SERVER_TIMEOUTS =
+  '-c search_path=public,bullmq -c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000';
 
 /** @param onFailure told when the database is lost for good (embedded) or a pooled connection broke (server) */
 export async function openStore(location: StoreLocation, onFailure: (error: unknown) => void): Promise<OpenedStore> {

@@ -26,6 +26,8 @@ export async function openEmbedded(directory: string, onFailure: (error: unknown
     checkMajor(data);
     const engine = await Engine.open(data, onFailure);
     const pool = poolOver(engine);
+    // One engine is one session: said once, it holds for every client. BullMQ's tables live in a schema of their own.
+    await pool.query('SET search_path TO public, bullmq');
     const stopMaintenance = maintain(pool, onFailure);
     return {
       pool,

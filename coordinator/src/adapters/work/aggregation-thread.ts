@@ -1,0 +1,56 @@
+/** Runs aggregation in one worker thread, started with the first job and again after it failed. */
+import { Worker } from 'node:worker_threads';
+import type { Digest } from '@carapace/aggregation';
+import { CoordinatorError } from '../../errors.ts';
+import type { AggregationInput, AggregationWork } from '../../ports.ts';
+
+export interface WorkRequest {
+  readonly id: number;
+  readonly input: AggregationInput;
+}
+
+export type WorkReply =
+  | { readonly id: number; readonly result: { readonly weights: Digest; readonly examples: number } }
+  | { readonly id: number; readonly error: string };
+
+type Result = { readonly weights: Digest; readonly examples: number };
+
+export function aggregationThread(directories: { readonly models: string; readonly updates: string }): AggregationWork {
+  const pending = new Map<number, PromiseWithResolvers<Result>>();
+  let worker: Worker | null = null;
+  let next = 0;
+
+  const fail = (cause: unknown): void => {
+    worker = null;
+    const error = new CoordinatorError('UNAVAILABLE', 'the aggregation thread ended; the job is tried again', {
+      cause,
+    });
+    for (const { reject } of pending.values()) reject(error);
+    pending.clear();
+  };
+  const start = (): Worker => {
+    const started = new Worker(new URL('./aggregation-worker.ts', import.meta.url), { workerData: directories });
+    started.on('message', (reply: WorkReply) => {
+      const waiting = pending.get(reply.id);
+      pending.delete(reply.id);
+      if ('error' in reply) waiting?.reject(new Error(reply.error));
+      else waiting?.resolve(reply.result);
+    });
+    started.on('error', fail);
+    started.on('exit', fail);
+    return started;
+  };
+  return {
+    aggregate: (input) => {
+      const waiting = Promise.withResolvers<Result>();
+      const id = next++;
+      pending.set(id, waiting);
+      worker ??= start();
+      worker.postMessage({ id, input } satisfies WorkRequest);
+      return waiting.promise;
+    },
+    close: async () => {
+      await worker?.terminate();
+    },
+  };
+}
