@@ -112,7 +112,9 @@ export interface Records {
    * Replay protection (a 64-wide sliding window per client, as in RFC 4303 section 3.4.3, kept in the records): true for a
    * number above the window or unseen within it, which it marks; false for one seen or below the window. Many at once, in order.
    */
-  acceptSequences(numbers: readonly { readonly client: ClientId; readonly sequence: bigint }[]): Promise<boolean[]>;
+  acceptSequences(
+    numbers: readonly { readonly client: ClientId; readonly sequence: bigint }[],
+  ): Promise<SequenceVerdict[]>;
 
   // enrolment tokens and API keys
   insertToken(token: NewToken, now: Instant): Promise<void>;
@@ -211,6 +213,12 @@ export interface ClientRecord extends NewClient {
   readonly waitingUntil: Instant;
   readonly revokedAt: Instant | null;
   readonly revokedReason: string | null;
+}
+
+export interface SequenceVerdict {
+  readonly accepted: boolean;
+  /** The highest number accepted so far, for a client that lost count. */
+  readonly highest: bigint;
 }
 
 export interface Presence {

@@ -9,6 +9,7 @@ export const CRYPTO_ERRORS = {
   DECODE_INVALID: 'A field of a message holds a value that the format does not allow.',
   ENCODE_RANGE: 'A value does not fit the field it is written to.',
   KEY_MALFORMED: 'A key has the wrong length or is not a point that may be used.',
+  SIGNATURE_FORM: 'An HTTP message signature or content digest is not of the one form that is taken.',
   RANDOM_RANGE: 'A random integer was asked for in an empty or too large range.',
 } as const;
 

@@ -25,6 +25,7 @@ import type {
   Role,
   RoundEventRecord,
   RoundRecord,
+  SequenceVerdict,
   TaskRecord,
   TokenRecord,
   VersionRecord,
@@ -86,8 +87,8 @@ export interface CoordinatorApi {
   enrol(request: EnrolRequest): Promise<Enrolment>;
   /** The active client behind a key fingerprint, or null. A revocation shows within 2 s, on every process. */
   authenticateClient(key: string): Promise<ClientRecord | null>;
-  /** False when the number was used before: a replay. Durable before it answers. */
-  acceptSequence(client: ClientId, sequence: bigint): Promise<boolean>;
+  /** Not accepted when the number was used before: a replay. Durable before it answers. */
+  acceptSequence(client: ClientId, sequence: bigint): Promise<SequenceVerdict>;
   /** Waits up to `waitMs` for work; ends early, without an assignment, when the signal fires. */
   checkIn(client: ClientRecord, waitMs: number, signal: AbortSignal): Promise<CheckIn>;
   /** @throws `ROUND_OVER` or `NOT_IN_COHORT` */

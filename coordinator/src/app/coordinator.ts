@@ -1,7 +1,7 @@
 /** The app as its edges see it: {@link CoordinatorApi} for HTTP, job handlers for the queue, a life cycle for `main.ts`. */
 import type { ClientId, Digest, ModelName, RoundId } from '@carapace/aggregation';
 import { CoordinatorError } from '../errors.ts';
-import type { Admission, ClientRecord, JobHandlers, Presence, UpdateSubmission } from '../ports.ts';
+import type { Admission, ClientRecord, JobHandlers, Presence, SequenceVerdict, UpdateSubmission } from '../ports.ts';
 import type { Actor, CoordinatorApi } from './api.ts';
 import { authenticateApiKey, createApiKey, revokeApiKey } from './api-keys.ts';
 import { CheckIns } from './check-in.ts';
@@ -20,7 +20,10 @@ const PING_MS = 2_000;
 /** Writes that many requests make at once, each committed together with its neighbours. */
 export interface Batched {
   readonly admit: (update: UpdateSubmission) => Promise<Admission>;
-  readonly acceptSequence: (number: { readonly client: ClientId; readonly sequence: bigint }) => Promise<boolean>;
+  readonly acceptSequence: (number: {
+    readonly client: ClientId;
+    readonly sequence: bigint;
+  }) => Promise<SequenceVerdict>;
   readonly recordPresence: (presence: Presence) => Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 import type { ClientId } from '@carapace/aggregation';
-import type { ClientRecord, NewClient, Presence } from '../../../ports.ts';
+import type { ClientRecord, NewClient, Presence, SequenceVerdict } from '../../../ports.ts';
 import { numberOf, numberOrNull } from './queryable.ts';
 import type { Int8, Queryable } from './queryable.ts';
 import { acceptInWindow } from './sequence-window.ts';
@@ -80,7 +80,7 @@ export async function recordPresence(db: Queryable, presences: readonly Presence
 export async function acceptSequences(
   db: Queryable,
   numbers: readonly { readonly client: ClientId; readonly sequence: bigint }[],
-): Promise<boolean[]> {
+): Promise<SequenceVerdict[]> {
   const clients = [...new Set(numbers.map(({ client }) => client))].sort();
   await db.query(
     `-- open_windows
@@ -96,9 +96,10 @@ export async function acceptSequences(
     rows.map(({ client, high, bits }) => [client, { high: BigInt(high), bits: BigInt.asUintN(64, BigInt(bits)) }]),
   );
   const accepted = numbers.map(({ client, sequence }) => {
-    const next = acceptInWindow(windows.get(client) ?? { high: 0n, bits: 0n }, sequence);
+    const window = windows.get(client) ?? { high: 0n, bits: 0n };
+    const next = acceptInWindow(window, sequence);
     if (next !== null) windows.set(client, next);
-    return next !== null;
+    return { accepted: next !== null, highest: (next ?? window).high };
   });
   const changed = [...windows];
   await db.query(

@@ -1,0 +1,86 @@
+/** Problem details (RFC 9457): every error leaves as one, with a stable code; what is internal stays in the log. */
+import { AggregationError } from '@carapace/aggregation';
+import { CryptoError } from '@carapace/crypto';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { COORDINATOR_ERRORS, CoordinatorError } from '../../errors.ts';
+import type { CoordinatorErrorCode } from '../../errors.ts';
+
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: CoordinatorErrorCode;
+  readonly detail: string;
+  readonly instance: string;
+  readonly [member: string]: unknown;
+}
+
+export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply {
+  const known = asCoordinatorError(error);
+  if (known.code === 'INTERNAL') request.log.error({ err: error }, 'internal error');
+  const retryAfterMs = known.members['retryAfterMs'] ?? (known.status === 503 ? 1_000 : undefined);
+  if (typeof retryAfterMs === 'number') void reply.header('retry-after', String(Math.ceil(retryAfterMs / 1000)));
+  if (known.status === 401) void reply.header('www-authenticate', 'Bearer');
+  return reply
+    .code(known.status)
+    .type(PROBLEM_TYPE)
+    .send(JSON.stringify(problemOf(known, request.id, retryAfterMs)));
+}
+
+function problemOf(error: CoordinatorError, instance: string, retryAfterMs: unknown): Problem {
+  const { code, status, message, members } = error;
+  const title = COORDINATOR_ERRORS[code][1];
+  return {
+    type: `urn:carapace:error:${code}`,
+    title,
+    status,
+    code,
+    detail: message,
+    instance,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...members,
+  };
+}
+
+/** The one translation from what can be thrown to what may be said. */
+function asCoordinatorError(error: unknown): CoordinatorError {
+  if (error instanceof CoordinatorError) return error;
+  if (error instanceof AggregationError) {
+    return new CoordinatorError(error.code === 'TASK_INVALID' ? 'TASK_INVALID' : 'REQUEST_INVALID', error.message, {
+      cause: error,
+    });
+  }
+  if (error instanceof CryptoError) return new CoordinatorError('REQUEST_INVALID', error.message, { cause: error });
+  return isFastifyError(error)
+    ? ofFastify(error)
+    : new CoordinatorError('INTERNAL', 'the coordinator failed', { cause: error });
+}
+
+function ofFastify(error: FastifyError): CoordinatorError {
+  if (error.validation !== undefined) return new CoordinatorError('REQUEST_INVALID', error.message, { cause: error });
+  switch (error.statusCode) {
+    case 400:
+      return new CoordinatorError('REQUEST_INVALID', error.message, { cause: error });
+    case 404:
+      return new CoordinatorError('NOT_FOUND', 'there is no such route', { cause: error });
+    case 408:
+    case 503:
+      return new CoordinatorError('UNAVAILABLE', 'the request took too long or the coordinator is stopping', {
+        cause: error,
+      });
+    case 413:
+      return new CoordinatorError('BODY_TOO_LARGE', 'the body is larger than this route takes', { cause: error });
+    case 415:
+      return new CoordinatorError('MEDIA_TYPE_UNSUPPORTED', 'this route does not take this content type', {
+        cause: error,
+      });
+    default:
+      return new CoordinatorError('INTERNAL', 'the coordinator failed', { cause: error });
+  }
+}
+
+function isFastifyError(error: unknown): error is FastifyError {
+  return error instanceof Error && ('statusCode' in error || 'validation' in error);
+}

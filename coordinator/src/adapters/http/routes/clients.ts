@@ -1,0 +1,218 @@
+/** What clients call; every call is signed, and a body is read only as far as the checks before it allow. */
+import { createHash } from 'node:crypto';
+import { parseDigest, parseRoundId, parseUpdateId } from '@carapace/aggregation';
+import { equalBytes, fromBase64url, parsePublicKey } from '@carapace/crypto';
+import { Type } from '@fastify/type-provider-typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { CoordinatorError } from '../../../errors.ts';
+import type { ClientRecord } from '../../../ports.ts';
+import { authenticateClient, checkPossession, digestMismatch, expectedDigest } from '../authentication.ts';
+import { RateLimit } from '../rate-limit.ts';
+import { object, PROBLEM, text } from '../schemas.ts';
+import type { Edge, Server } from '../server.ts';
+import { isFresh, sendBlob } from './models.ts';
+
+const MAX_WAIT_SECONDS = 30;
+const CALL_LIMIT = 16 * 1024;
+const CHUNK_LIMIT = 64 * 1024 * 1024;
+
+const signedDocument = object({ payload: Type.String(), signature: Type.String(), key: Type.String() });
+const roundParams = object({ round: text('<task>.<number>') });
+const updateParams = object({ round: text('<task>.<number>'), update: text('made by the client') });
+const digits = (description: string) => Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$', description });
+const chunkQuery = object({
+  offset: digits('where the chunk starts'),
+  total: digits('bytes of the whole update'),
+  digest: text('SHA-256 of the whole update, hexadecimal'),
+});
+const uploadAnswer = Type.Union([
+  object({ kind: Type.Literal('partial'), received: Type.Integer() }),
+  object({ kind: Type.Literal('admitted'), receipt: signedDocument }),
+]);
+
+const clients = new WeakMap<FastifyRequest, ClientRecord>();
+const bodies = new WeakMap<FastifyRequest, Uint8Array>();
+
+/** A scope of its own, because it keeps the bytes of JSON bodies for their digest and lets chunks stream. */
+export function clientRoutes(server: Server, edge: Edge): void {
+  server.removeAllContentTypeParsers();
+  const parse = server.getDefaultJsonParser('error', 'error');
+  server.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer', bodyLimit: CALL_LIMIT },
+    (request, body, done) => {
+      bodies.set(request, body as Buffer);
+      void parse(request, (body as Buffer).toString('utf8'), done);
+    },
+  );
+  server.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload));
+  enrolmentRoute(server, edge);
+  checkInRoutes(server, edge);
+  uploadRoutes(server, edge);
+}
+
+function clientOf(request: FastifyRequest): ClientRecord {
+  const client = clients.get(request);
+  if (client === undefined) throw new Error('a route without an authenticated client asked who it is');
+  return client;
+}
+
+function signed(edge: Edge, operationId: string, summary: string) {
+  return {
+    preValidation: async (request: FastifyRequest): Promise<void> => {
+      clients.set(request, await authenticateClient(edge.api, edge.clock, request, jsonBody(request)));
+    },
+    schema: {
+      operationId,
+      tags: ['clients’ calls'],
+      summary,
+      security: [{ client: [] }],
+      response: { '4xx': PROBLEM, '5xx': PROBLEM },
+    },
+  };
+}
+
+/** The bytes of a JSON body, to be checked against the digest; null for a body that streams, which is checked as it is read. */
+function jsonBody(request: FastifyRequest): Uint8Array | null {
+  const kept = bodies.get(request);
+  if (kept !== undefined) return kept;
+  const streams = request.headers['content-type'] === 'application/octet-stream';
+  if (request.method === 'GET' || streams) return null;
+  return new Uint8Array(0);
+}
+
+function enrolmentRoute(server: Server, edge: Edge): void {
+  const limit = new RateLimit(edge.options.enrolmentsPerMinute, edge.clock);
+  const body = object({
+    token: text('cpt1.<id>.<secret>.<pin>', 300),
+    publicKey: text('32 bytes, base64url', 43),
+    name: text('for operators’ lists', 63),
+  });
+  const schema = {
+    operationId: 'enrol',
+    tags: ['clients’ calls'],
+    summary: 'Become a client: a token for a key',
+    body,
+    response: { 201: signedDocument, '4xx': PROBLEM },
+  };
+  const onRequest = async (request: FastifyRequest): Promise<void> => {
+    const retryAfterMs = limit.take(request.ip);
+    if (retryAfterMs > 0)
+      throw new CoordinatorError('RATE_LIMITED', 'too many enrolments from this address', {
+        members: { retryAfterMs },
+      });
+  };
+  server.post('/v1/enrol', { onRequest, schema, bodyLimit: CALL_LIMIT }, async (request, reply) => {
+    const publicKey = parsePublicKey(fromBase64url(request.body.publicKey));
+    checkPossession(edge.clock, request, jsonBody(request) ?? new Uint8Array(0), publicKey);
+    return reply
+      .code(201)
+      .send(await edge.api.enrol({ token: request.body.token, publicKey, name: request.body.name }));
+  });
+}
+
+function checkInRoutes(server: Server, edge: Edge): void {
+  const { api } = edge;
+  const checkIn = signed(edge, 'checkIn', 'Wait for work, at most 30 s');
+  const body = object({ waitSeconds: Type.Number({ minimum: 0, maximum: MAX_WAIT_SECONDS }) });
+  server.post(
+    '/v1/client/check-in',
+    {
+      ...checkIn,
+      bodyLimit: CALL_LIMIT,
+      handlerTimeout: (MAX_WAIT_SECONDS + 30) * 1000,
+      schema: { ...checkIn.schema, body },
+    },
+    (request, reply) => {
+      return api.checkIn(clientOf(request), request.body.waitSeconds * 1000, goneSignal(reply));
+    },
+  );
+  const assignment = signed(edge, 'showAssignment', 'The signed assignment again');
+  server.get(
+    '/v1/client/assignments/:round',
+    { ...assignment, schema: { ...assignment.schema, params: roundParams } },
+    (request) => {
+      return api.assignmentOf(clientOf(request), parseRoundId(request.params.round).id);
+    },
+  );
+  const decline = signed(edge, 'declineAssignment', 'Take no part in a round');
+  const why = object({ reason: text('for operators', 500) });
+  server.post(
+    '/v1/client/assignments/:round/decline',
+    { ...decline, bodyLimit: CALL_LIMIT, schema: { ...decline.schema, params: roundParams, body: why } },
+    async (request, reply) => {
+      await api.decline(clientOf(request), parseRoundId(request.params.round).id, request.body.reason);
+      return reply.code(204).send();
+    },
+  );
+  const blob = signed(edge, 'downloadBlob', 'Weights or topology by digest');
+  server.get(
+    '/v1/client/blobs/:digest',
+    { ...blob, schema: { ...blob.schema, params: object({ digest: text('SHA-256, hexadecimal') }) } },
+    async (request, reply) => {
+      const digest = parseDigest(request.params.digest);
+      if (isFresh(request, reply, `"${digest}"`, 'private, max-age=31536000, immutable')) return reply.code(304).send();
+      return sendBlob(edge, request, reply, digest);
+    },
+  );
+}
+
+function uploadRoutes(server: Server, edge: Edge): void {
+  const { api } = edge;
+  const upload = signed(edge, 'uploadUpdate', 'A chunk of an update; the last one admits it');
+  const uploadSchema = {
+    ...upload.schema,
+    params: updateParams,
+    querystring: chunkQuery,
+    response: { ...upload.schema.response, 200: uploadAnswer, 202: uploadAnswer },
+  };
+  server.put(
+    '/v1/client/rounds/:round/updates/:update',
+    { ...upload, bodyLimit: CHUNK_LIMIT, handlerTimeout: 600_000, schema: uploadSchema },
+    async (request, reply) => {
+      const { params, query } = request;
+      const answer = await api.uploadUpdate(clientOf(request), {
+        round: parseRoundId(params.round).id,
+        update: parseUpdateId(params.update),
+        digest: parseDigest(query.digest),
+        offset: Number(query.offset),
+        total: Number(query.total),
+        body: verified(request.body as AsyncIterable<Uint8Array>, expectedDigest(request)),
+      });
+      return reply.code(answer.kind === 'partial' ? 202 : 200).send(answer);
+    },
+  );
+  const status = signed(edge, 'showUpload', 'How much of an update arrived, or its receipt');
+  server.get(
+    '/v1/client/rounds/:round/updates/:update',
+    {
+      ...status,
+      schema: { ...status.schema, params: updateParams, response: { ...status.schema.response, 200: uploadAnswer } },
+    },
+    (request) => {
+      return api.uploadStatus(
+        clientOf(request),
+        parseRoundId(request.params.round).id,
+        parseUpdateId(request.params.update),
+      );
+    },
+  );
+}
+
+/** The body as it comes; its end throws when it was not what was signed, before anyone takes its bytes for received. */
+async function* verified(body: AsyncIterable<Uint8Array>, expected: Uint8Array): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  for await (const piece of body) {
+    hash.update(piece);
+    yield piece;
+  }
+  if (!equalBytes(hash.digest(), expected)) throw digestMismatch();
+}
+
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}

@@ -1,0 +1,75 @@
+/** The shapes on the wire, and from records to them. Keys' bytes and hashes of secrets never leave. */
+import { toBase64url } from '@carapace/crypto';
+import { Type } from '@fastify/type-provider-typebox';
+import type { TObject, TSchema, TString } from '@fastify/type-provider-typebox';
+import type { ApiKeyRecord, ClientRecord, TokenRecord, VersionRecord } from '../../ports.ts';
+
+const strict = { additionalProperties: false } as const;
+
+export const text = (description: string, maxLength = 200): TString =>
+  Type.String({ description, minLength: 1, maxLength });
+export const object = <P extends Record<string, TSchema>>(properties: P): TObject<P> => Type.Object(properties, strict);
+/** An object whose members this page does not fix, such as a task document or a time line's detail. */
+export const open = (description: string): ReturnType<typeof Type.Unsafe<Record<string, unknown>>> =>
+  Type.Unsafe<Record<string, unknown>>({ type: 'object', description, additionalProperties: true });
+
+export const PROBLEM: TSchema = Type.Unsafe<Record<string, unknown>>({
+  type: 'object',
+  description: 'Problem details (RFC 9457) with a stable code',
+  additionalProperties: true,
+  required: ['type', 'title', 'status', 'code', 'detail', 'instance'],
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    code: { type: 'string' },
+    detail: { type: 'string' },
+    instance: { type: 'string' },
+  },
+});
+
+export function clientView(client: ClientRecord): Record<string, unknown> {
+  const { publicKey, ...rest } = client;
+  return { ...rest, publicKey: toBase64url(publicKey) };
+}
+
+export function tokenView({ secretHash: _secretHash, ...rest }: TokenRecord): Record<string, unknown> {
+  return { ...rest };
+}
+
+export function apiKeyView({ secretHash: _secretHash, ...rest }: ApiKeyRecord): Record<string, unknown> {
+  return { ...rest };
+}
+
+export function versionView(version: VersionRecord): Record<string, unknown> {
+  const {
+    model,
+    version: number,
+    round,
+    parent,
+    metrics,
+    cohort,
+    weights,
+    topology,
+    tensors,
+    manifest,
+    createdAt,
+  } = version;
+  const parameters = tensors.reduce(
+    (sum, { shape }) => sum + shape.reduce((product, length) => product * length, 1),
+    0,
+  );
+  const files = { tfjs: 'model.json', weights: 'weights.bin', safetensors: 'model.safetensors' };
+  return {
+    model,
+    version: number,
+    createdAt,
+    metrics,
+    parameters,
+    lineage: { round, parent, cohort },
+    digests: { weights, topology },
+    files,
+    tensors,
+    manifest,
+  };
+}
