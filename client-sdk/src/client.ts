@@ -1,0 +1,338 @@
+/** `FederatedClient`: the shell around `participant.ts`. It joins, waits for work, trains, contributes, and goes on until it is stopped. */
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  AggregationError,
+  allFinite,
+  deltaOf,
+  encodeClearUpdate,
+  layoutOf,
+  newUpdateId,
+  parseDigest,
+} from '@carapace/aggregation';
+import type { Assignment, Digest } from '@carapace/aggregation';
+import { systemRandom } from '@carapace/crypto';
+import type { RandomSource } from '@carapace/crypto';
+import { checkReceipt, openAssignment } from './assignment.ts';
+import { coordinatorCalls } from './coordinator-calls.ts';
+import type { Calls } from './coordinator-calls.ts';
+import { enrol } from './enrolment.ts';
+import { ClientError } from './errors.ts';
+import type { ClientEvent } from './events.ts';
+import { isExposed, parseJoinLink } from './join-link.ts';
+import type { LocalResult, LocalTrainer } from './local-trainer.ts';
+import { resume, stepParticipant } from './participant.ts';
+import type { ParticipantEffect, ParticipantEvent, PendingUpdate } from './participant.ts';
+import { DEFAULT_POLICY, objection } from './policy.ts';
+import type { Policy } from './policy.ts';
+import { StateDirectory } from './state/state-directory.ts';
+import type { Membership } from './state/state-directory.ts';
+import { ProblemError } from './transport/problem-error.ts';
+import { withRetry } from './transport/retry.ts';
+import { signedTransport } from './transport/signed-transport.ts';
+import { fetchTransport } from './transport/transport.ts';
+
+export interface FederatedClientOptions {
+  /** Key, membership, journal and cached models: one directory for one client, kept between runs. */
+  readonly stateDirectory: string;
+  /** Needed on the first run; later the membership in the state directory is used. */
+  readonly joinLink?: string;
+  readonly train: LocalTrainer;
+  /** For operators' lists. */
+  readonly name?: string;
+  readonly policy?: Policy;
+  readonly onEvent?: (event: ClientEvent) => void;
+  /** Long-poll length; shorter only where a proxy cuts idle connections. */
+  readonly waitSeconds?: number;
+  /** Gives up when the coordinator does not answer for this long; null (the default) never does. */
+  readonly unreachableMs?: number | null;
+  readonly random?: RandomSource;
+}
+
+/** What ends the client for good. */
+const FATAL = new Set(['CLIENT_UNKNOWN', 'SIGNATURE_INVALID']);
+
+export class FederatedClient {
+  readonly #options: Required<Omit<FederatedClientOptions, 'joinLink'>> & Pick<FederatedClientOptions, 'joinLink'>;
+
+  constructor(options: FederatedClientOptions) {
+    const defaults = {
+      name: 'client',
+      policy: DEFAULT_POLICY,
+      onEvent: () => undefined,
+      waitSeconds: 25,
+      unreachableMs: null,
+      random: systemRandom,
+    };
+    this.#options = { ...defaults, ...options };
+  }
+
+  /**
+   * Runs until the signal fires, then resolves.
+   * @throws ClientError `CLIENT_REVOKED`, `ENROLMENT_REFUSED`, `COORDINATOR_UNTRUSTED`, `STATE_LOCKED`, … : what no retry mends
+   */
+  async run(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    const state = await StateDirectory.open(this.#options.stateDirectory, this.#options.random);
+    try {
+      const session = new Session(this.#options, state, await this.#member(state, signal), signal);
+      await session.run();
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      state.close();
+      this.#options.onEvent({ kind: 'stopped' });
+    }
+  }
+
+  async #member(state: StateDirectory, signal: AbortSignal): Promise<Membership> {
+    const { joinLink, name, onEvent } = this.#options;
+    const known = await state.membership();
+    const link = joinLink === undefined ? null : parseJoinLink(joinLink);
+    const coordinator = link?.coordinator ?? known?.coordinator;
+    if (coordinator === undefined)
+      throw new ClientError('JOIN_LINK_INVALID', 'this client has not joined yet: give it a join link');
+    if (isExposed(coordinator)) onEvent({ kind: 'exposed', coordinator });
+    // A client that already joined keeps its identity; the link may tell a new address of the same coordinator.
+    if (known !== null) return { ...known, coordinator };
+    if (link === null) throw new ClientError('JOIN_LINK_INVALID', 'a join link is needed on the first run');
+    const calls = callsOf(this.#options, state, coordinator, signal);
+    const membership = await retried(this.#options, signal, () => enrol(calls, state.key, link, name));
+    await state.join(membership);
+    onEvent({ kind: 'enrolled', client: membership.client, coordinator });
+    return membership;
+  }
+}
+
+type Options = Required<Omit<FederatedClientOptions, 'joinLink'>>;
+
+function callsOf(options: Options, state: StateDirectory, coordinator: string, signal: AbortSignal): Calls {
+  const signer = {
+    key: state.key,
+    random: options.random,
+    now: () => Date.now(),
+    nextSequence: () => state.nextSequence(),
+    skipSequenceTo: (highest: bigint) => state.skipSequenceTo(highest),
+  };
+  return coordinatorCalls(signedTransport(fetchTransport(coordinator), coordinator, signer), signal);
+}
+
+function retried<T>(
+  { random, onEvent, unreachableMs }: Options,
+  signal: AbortSignal,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  return withRetry(
+    {
+      random,
+      signal,
+      deadlineMs: unreachableMs,
+      onRetry: (inMs, reason) => onEvent({ kind: 'retrying', inMs, reason }),
+    },
+    attempt,
+  );
+}
+
+/** One run of one member. */
+class Session {
+  readonly #options: Options;
+  readonly #state: StateDirectory;
+  readonly #membership: Membership;
+  readonly #signal: AbortSignal;
+  readonly #calls: Calls;
+
+  constructor(options: Options, state: StateDirectory, membership: Membership, signal: AbortSignal) {
+    this.#options = options;
+    this.#state = state;
+    this.#membership = membership;
+    this.#signal = signal;
+    this.#calls = callsOf(options, state, membership.coordinator, signal);
+  }
+
+  async run(): Promise<void> {
+    let { state, effects } = resume((await this.#state.journalled())?.update ?? null);
+    while (!this.#signal.aborted) {
+      let event: ParticipantEvent = { kind: 'nothing' };
+      for (const effect of effects) event = await this.#perform(effect);
+      ({ state, effects } = stepParticipant(state, event));
+    }
+  }
+
+  #perform(effect: ParticipantEffect): Promise<ParticipantEvent> {
+    switch (effect.kind) {
+      case 'check-in':
+        return this.#checkIn();
+      case 'train':
+        return this.#train(effect.assignment);
+      case 'decline':
+        return this.#decline(effect);
+      case 'upload':
+        return this.#upload(effect.update);
+      case 'record-admitted':
+        return this.#recordAdmitted(effect);
+      case 'record-refused':
+        return this.#recordRefused(effect);
+    }
+  }
+
+  async #checkIn(): Promise<ParticipantEvent> {
+    this.#options.onEvent({ kind: 'waiting' });
+    const answer = await this.#call(() => this.#calls.checkIn(this.#options.waitSeconds));
+    if ('idleMs' in answer) {
+      await sleep(answer.idleMs, undefined, { signal: this.#signal });
+      return { kind: 'nothing' };
+    }
+    const assignment = openAssignment(this.#membership, answer);
+    this.#options.onEvent({
+      kind: 'assigned',
+      round: assignment.round,
+      model: assignment.model.name,
+      version: assignment.model.version,
+    });
+    return { kind: 'assigned', assignment };
+  }
+
+  async #train(assignment: Assignment): Promise<ParticipantEvent> {
+    const refusal = objection(this.#options.policy, assignment);
+    if (refusal !== null) return { kind: 'unable', reason: refusal };
+    // The coordinator's own two times give the length; this device's clock need not agree with either.
+    const deadline = AbortSignal.timeout(Math.max(1, assignment.deadline - assignment.issuedAt));
+    const signal = AbortSignal.any([this.#signal, deadline]);
+    try {
+      return { kind: 'trained', update: await this.#makeUpdate(assignment, signal) };
+    } catch (error) {
+      if (this.#signal.aborted || isFatal(error)) throw fatal(error);
+      if (deadline.aborted) return { kind: 'unable', reason: 'training did not end before the deadline of the round' };
+      return { kind: 'unable', reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  async #makeUpdate(assignment: Assignment, signal: AbortSignal): Promise<PendingUpdate> {
+    const layout = layoutOf(assignment.model.tensors);
+    const base = new Float32Array((await this.#blob(assignment.model.weights)).buffer);
+    if (base.length !== layout.size)
+      throw new ClientError('ASSIGNMENT_INVALID', `the weights have ${base.length} numbers, the layout ${layout.size}`);
+    const topology = new TextDecoder().decode(await this.#blob(assignment.model.topology));
+    const note = (message: string): void => this.#options.onEvent({ kind: 'note', message });
+    const started = performance.now();
+    const result = await this.#options.train({ assignment, layout, weights: base, topology, signal, note });
+    signal.throwIfAborted();
+    const { examples, metrics } = result;
+    this.#options.onEvent({
+      kind: 'trained',
+      round: assignment.round,
+      examples,
+      seconds: (performance.now() - started) / 1000,
+      metrics,
+    });
+    const delta = checkedDelta(result, () => deltaOf(layout, base, result.weights));
+    const bytes = encodeClearUpdate({
+      round: assignment.round,
+      base: assignment.model.weights,
+      layout: layout.digest,
+      examples,
+      metrics,
+      delta,
+    });
+    const digest = parseDigest(createHash('sha256').update(bytes).digest('hex'));
+    const update = { id: newUpdateId(this.#options.random), round: assignment.round, digest, bytes: bytes.length };
+    await this.#state.journal(update, bytes);
+    return update;
+  }
+
+  async #upload(update: PendingUpdate): Promise<ParticipantEvent> {
+    const journalled = await this.#state.journalled();
+    if (journalled?.update.id !== update.id)
+      throw new ClientError('STATE_CORRUPT', `the update ${update.id} is not in the journal any more`);
+    this.#options.onEvent({ kind: 'uploading', round: update.round, bytes: update.bytes });
+    try {
+      const receipt = await this.#call(() => this.#calls.upload(update, journalled.bytes));
+      checkReceipt(this.#membership, update, receipt);
+      return { kind: 'admitted', receipt };
+    } catch (error) {
+      if (error instanceof ProblemError) return { kind: 'refused', code: refusalOf(error) };
+      throw error;
+    }
+  }
+
+  async #decline({ round, reason }: Extract<ParticipantEffect, { kind: 'decline' }>): Promise<ParticipantEvent> {
+    this.#options.onEvent({ kind: 'declined', round, reason });
+    try {
+      await this.#call(() => this.#calls.decline(round, reason));
+    } catch (error) {
+      // The round is over, or expects nothing of this client: there is nothing left to decline.
+      if (!(error instanceof ProblemError)) throw error;
+    }
+    return { kind: 'nothing' };
+  }
+
+  async #recordAdmitted({
+    update,
+    receipt,
+  }: Extract<ParticipantEffect, { kind: 'record-admitted' }>): Promise<ParticipantEvent> {
+    await this.#state.recordAdmitted(update, receipt);
+    this.#options.onEvent({ kind: 'admitted', round: update.round, bytes: update.bytes });
+    return { kind: 'nothing' };
+  }
+
+  async #recordRefused({
+    update,
+    code,
+  }: Extract<ParticipantEffect, { kind: 'record-refused' }>): Promise<ParticipantEvent> {
+    await this.#state.recordRefused(update, code);
+    this.#options.onEvent({ kind: 'refused', round: update.round, code });
+    return { kind: 'nothing' };
+  }
+
+  async #blob(digest: Digest): Promise<Uint8Array<ArrayBuffer>> {
+    const cached = await this.#state.cachedBlob(digest);
+    if (cached !== null) return cached;
+    const bytes = await this.#call(() => this.#calls.download(digest));
+    await this.#state.cacheBlob(digest, bytes);
+    return bytes;
+  }
+
+  /** With retries; what no retry mends ends the session. */
+  async #call<T>(attempt: () => Promise<T>): Promise<T> {
+    try {
+      return await retried(this.#options, this.#signal, attempt);
+    } catch (error) {
+      throw fatal(error);
+    }
+  }
+}
+
+function checkedDelta(result: LocalResult, delta: () => Float32Array): Float32Array {
+  if (!Number.isInteger(result.examples) || result.examples < 1)
+    throw new ClientError('DATA_INVALID', `training used ${result.examples} examples`);
+  try {
+    const computed = delta();
+    if (allFinite(computed) && Object.values(result.metrics).every(Number.isFinite)) return computed;
+  } catch (cause) {
+    if (cause instanceof AggregationError) throw new ClientError('DATA_INVALID', cause.message, { cause });
+    throw cause;
+  }
+  throw new ClientError(
+    'TRAINING_DIVERGED',
+    'the weights or metrics are not finite after training: nothing is sent. Lower the learning rate',
+  );
+}
+
+function refusalOf(error: ProblemError): string {
+  const refusal = error.members['refusal'];
+  return typeof refusal === 'string' ? refusal : error.code;
+}
+
+function isFatal(error: unknown): boolean {
+  return (
+    error instanceof ClientError && ['CLIENT_REVOKED', 'COORDINATOR_UNREACHABLE', 'STATE_CORRUPT'].includes(error.code)
+  );
+}
+
+function fatal(error: unknown): unknown {
+  if (!(error instanceof ProblemError) || !FATAL.has(error.code)) return error;
+  const why =
+    error.code === 'CLIENT_UNKNOWN'
+      ? 'the coordinator no longer accepts this client'
+      : 'the coordinator does not accept this client’s signatures';
+  return new ClientError('CLIENT_REVOKED', why, { cause: error });
+}

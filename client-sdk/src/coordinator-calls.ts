@@ -1,0 +1,101 @@
+/** The coordinator's routes as a client calls them: what goes out is typed, what comes back is checked. */
+import { createHash } from 'node:crypto';
+import type { Digest, RoundId, SignedDocument } from '@carapace/aggregation';
+import { ClientError } from './errors.ts';
+import type { PendingUpdate } from './participant.ts';
+import { ProblemError } from './transport/problem-error.ts';
+import type { Request, Response, Transport } from './transport/transport.ts';
+
+const CALL_MS = 30_000;
+const TRANSFER_MS = 600_000;
+/** Over a slow link a chunk takes minutes; one that fails is all that is sent again. */
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+export interface Calls {
+  enrol(body: { readonly token: string; readonly publicKey: string; readonly name: string }): Promise<SignedDocument>;
+  /** The signed assignment, or null when there was nothing to do. */
+  checkIn(waitSeconds: number): Promise<SignedDocument | { readonly idleMs: number }>;
+  decline(round: RoundId, reason: string): Promise<void>;
+  download(digest: Digest): Promise<Uint8Array<ArrayBuffer>>;
+  /** The signed receipt. */
+  upload(update: PendingUpdate, bytes: Uint8Array<ArrayBuffer>): Promise<SignedDocument>;
+}
+
+/** @param send signs, and rejects with {@link ProblemError} on anything but success */
+export function coordinatorCalls(send: Transport, signal: AbortSignal): Calls {
+  const call = async (request: Omit<Request, 'signal' | 'timeoutMs'>, timeoutMs = CALL_MS): Promise<Response> =>
+    send({ ...request, signal, timeoutMs });
+  const post = async (path: string, value: unknown, timeoutMs = CALL_MS): Promise<Response> => {
+    return call(
+      {
+        method: 'POST',
+        path,
+        body: { contentType: 'application/json', bytes: new TextEncoder().encode(JSON.stringify(value)) },
+      },
+      timeoutMs,
+    );
+  };
+  return {
+    enrol: async (body) => readDocument(json(await post('/v1/enrol', body))),
+    checkIn: async (waitSeconds) => {
+      const answer = json(await post('/v1/client/check-in', { waitSeconds }, waitSeconds * 1000 + CALL_MS));
+      if (answer['kind'] === 'assigned') return readDocument(answer['assignment']);
+      return { idleMs: typeof answer['retryAfterMs'] === 'number' ? answer['retryAfterMs'] : 1_000 };
+    },
+    decline: async (round, reason) =>
+      void (await post(`/v1/client/assignments/${round}/decline`, { reason: reason.slice(0, 500) })),
+    download: async (digest) => {
+      const { bytes } = await call({ method: 'GET', path: `/v1/client/blobs/${digest}` }, TRANSFER_MS);
+      if (createHash('sha256').update(bytes).digest('hex') !== digest)
+        throw new Error(`the blob ${digest} came with other bytes`);
+      return bytes;
+    },
+    upload: (update, bytes) => upload(call, update, bytes),
+  };
+}
+
+async function upload(
+  call: (request: Omit<Request, 'signal' | 'timeoutMs'>, timeoutMs?: number) => Promise<Response>,
+  update: PendingUpdate,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<SignedDocument> {
+  const path = `/v1/client/rounds/${update.round}/updates/${update.id}`;
+  let offset = 0;
+  // Every turn of this loop gets further or throws: a chunk, or the coordinator's word on where it is.
+  for (;;) {
+    const chunk = bytes.slice(offset, offset + CHUNK_BYTES);
+    const query = `?offset=${offset}&total=${bytes.length}&digest=${update.digest}`;
+    try {
+      const answer = json(
+        await call(
+          { method: 'PUT', path: `${path}${query}`, body: { contentType: 'application/octet-stream', bytes: chunk } },
+          TRANSFER_MS,
+        ),
+      );
+      if (answer['kind'] === 'admitted') return readDocument(answer['receipt']);
+      offset = checkedOffset(answer['received'], offset, bytes.length);
+    } catch (error) {
+      if (!(error instanceof ProblemError) || error.code !== 'UPLOAD_OFFSET') throw error;
+      offset = checkedOffset(error.members['received'], offset, bytes.length);
+    }
+  }
+}
+
+function checkedOffset(value: unknown, before: number, total: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < total && value !== before)
+    return value;
+  throw new Error(`the coordinator says that it has ${String(value)} of ${total} bytes after ${before}`);
+}
+
+function json({ bytes }: Response): Record<string, unknown> {
+  const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  throw new Error('the coordinator answered something else than an object');
+}
+
+function readDocument(value: unknown): SignedDocument {
+  const { payload, signature, key } = (value ?? {}) as Record<string, unknown>;
+  if (typeof payload === 'string' && typeof signature === 'string' && typeof key === 'string')
+    return { payload, signature, key };
+  throw new ClientError('ASSIGNMENT_INVALID', 'the coordinator answered without a signed document');
+}

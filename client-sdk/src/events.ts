@@ -1,0 +1,22 @@
+/** What a client tells whoever runs it, after the fact. */
+import type { RoundId } from '@carapace/aggregation';
+
+export type ClientEvent =
+  | { readonly kind: 'enrolled'; readonly client: string; readonly coordinator: string }
+  | { readonly kind: 'exposed'; readonly coordinator: string }
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'assigned'; readonly round: RoundId; readonly model: string; readonly version: number }
+  | { readonly kind: 'note'; readonly message: string }
+  | {
+      readonly kind: 'trained';
+      readonly round: RoundId;
+      readonly examples: number;
+      readonly seconds: number;
+      readonly metrics: Readonly<Record<string, number>>;
+    }
+  | { readonly kind: 'uploading'; readonly round: RoundId; readonly bytes: number }
+  | { readonly kind: 'admitted'; readonly round: RoundId; readonly bytes: number }
+  | { readonly kind: 'refused'; readonly round: RoundId; readonly code: string }
+  | { readonly kind: 'declined'; readonly round: RoundId; readonly reason: string }
+  | { readonly kind: 'retrying'; readonly inMs: number; readonly reason: string }
+  | { readonly kind: 'stopped' };

@@ -1,0 +1,25 @@
+/** The device's own floor: what it will not do whoever asks. What exceeds it is declined, with the reason. */
+import type { Assignment, Protection } from '@carapace/aggregation';
+
+export interface Policy {
+  readonly protections: readonly Protection['kind'][];
+  readonly maxEpochs: number;
+  readonly maxParameters: number;
+}
+
+export const DEFAULT_POLICY: Policy = { protections: ['clear'], maxEpochs: 100, maxParameters: 500_000_000 };
+
+/** Why this device takes no part, or null. */
+export function objection(policy: Policy, { protection, training, model }: Assignment): string | null {
+  if (!policy.protections.includes(protection.kind))
+    return `this device does not take part with the protection ${protection.kind}`;
+  if (training.epochs > policy.maxEpochs)
+    return `${training.epochs} epochs are above this device's limit of ${policy.maxEpochs}`;
+  const parameters = model.tensors.reduce(
+    (sum, { shape }) => sum + shape.reduce((size, length) => size * length, 1),
+    0,
+  );
+  if (parameters > policy.maxParameters)
+    return `${parameters} parameters are above this device's limit of ${policy.maxParameters}`;
+  return null;
+}

@@ -1,0 +1,186 @@
+/** Everything a client keeps: its key, whom it belongs to, its sequence numbers, the update in flight, and what became of every update. */
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseClientId, parseDigest, parseRoundId, parseUpdateId } from '@carapace/aggregation';
+import type { ClientId, Digest, SignedDocument } from '@carapace/aggregation';
+import {
+  fromBase64url,
+  fromHex,
+  generateSigningKey,
+  parsePublicKey,
+  signingKeyFromSeed,
+  toBase64url,
+  toHex,
+} from '@carapace/crypto';
+import type { PublicKey, RandomSource, SigningKey } from '@carapace/crypto';
+import { ClientError } from '../errors.ts';
+import type { PendingUpdate } from '../participant.ts';
+import { appendLine, readIfPresent, removeFile, replaceFile } from './durable-file.ts';
+import { lockState } from './lock-file.ts';
+
+export interface Membership {
+  readonly client: ClientId;
+  readonly coordinator: string;
+  readonly coordinatorKey: PublicKey;
+}
+
+/** Sequence numbers are reserved this many at a time: one fsync serves many calls, and a crash only skips numbers. */
+const SEQUENCE_BLOCK = 1_000n;
+const KEPT_BLOBS = 6;
+
+export class StateDirectory {
+  readonly #directory: string;
+  readonly #unlock: () => void;
+  readonly key: SigningKey;
+  #next: bigint;
+  #reserved: bigint;
+
+  private constructor(directory: string, unlock: () => void, key: SigningKey, reserved: bigint) {
+    this.#directory = directory;
+    this.#unlock = unlock;
+    this.key = key;
+    this.#next = reserved + 1n;
+    this.#reserved = reserved;
+  }
+
+  /** @throws ClientError `STATE_LOCKED` or `STATE_CORRUPT` */
+  static async open(directory: string, random: RandomSource): Promise<StateDirectory> {
+    await mkdir(join(directory, 'blobs'), { recursive: true, mode: 0o700 });
+    const unlock = lockState(directory);
+    try {
+      const key = await loadKey(join(directory, 'client.key'), random);
+      const reserved = (await readIfPresent(join(directory, 'sequence')))?.toString('utf8').trim() ?? '0';
+      if (!/^\d{1,19}$/.test(reserved)) throw corrupt('sequence', 'it is not a number');
+      return new StateDirectory(directory, unlock, key, BigInt(reserved));
+    } catch (error) {
+      unlock();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#unlock();
+  }
+
+  /** A number that no call of this key ever used, also not before a crash. */
+  async nextSequence(): Promise<bigint> {
+    const next = this.#next++;
+    if (next > this.#reserved) {
+      this.#reserved = next + SEQUENCE_BLOCK;
+      await replaceFile(this.#path('sequence'), String(this.#reserved));
+    }
+    return next;
+  }
+
+  /** The coordinator has seen higher numbers: this directory is a restored copy, or the reservation was lost. */
+  skipSequenceTo(highest: bigint): void {
+    if (highest >= this.#next) this.#next = highest + 1n;
+  }
+
+  async membership(): Promise<Membership | null> {
+    const stored = await readIfPresent(this.#path('membership.json'));
+    if (stored === null) return null;
+    return this.#parse('membership.json', stored, (value: Record<string, unknown>) => ({
+      client: parseClientId(String(value['client'])),
+      coordinator: String(value['coordinator']),
+      coordinatorKey: parsePublicKey(fromBase64url(String(value['coordinatorKey']))),
+    }));
+  }
+
+  async join({ client, coordinator, coordinatorKey }: Membership): Promise<void> {
+    await replaceFile(
+      this.#path('membership.json'),
+      JSON.stringify({ client, coordinator, coordinatorKey: toBase64url(coordinatorKey) }),
+    );
+  }
+
+  /** The bytes first, then the description that makes them count: a crash in between leaves no update. */
+  async journal(update: PendingUpdate, bytes: Uint8Array): Promise<void> {
+    await replaceFile(this.#path('update.bin'), bytes);
+    await replaceFile(this.#path('update.json'), JSON.stringify(update));
+    await this.#note({ kind: 'sent', update: update.id, round: update.round, digest: update.digest });
+  }
+
+  async journalled(): Promise<{ readonly update: PendingUpdate; readonly bytes: Uint8Array<ArrayBuffer> } | null> {
+    const stored = await readIfPresent(this.#path('update.json'));
+    if (stored === null) return null;
+    const update = this.#parse('update.json', stored, (value: Record<string, unknown>) => ({
+      id: parseUpdateId(String(value['id'])),
+      round: parseRoundId(String(value['round'])).id,
+      digest: parseDigest(String(value['digest'])),
+      bytes: Number(value['bytes']),
+    }));
+    const bytes = new Uint8Array((await readIfPresent(this.#path('update.bin'))) ?? []);
+    if (digestOf(bytes) !== update.digest) throw corrupt('update.bin', 'its bytes are not those that were journalled');
+    return { update, bytes };
+  }
+
+  async recordAdmitted(update: PendingUpdate, receipt: SignedDocument): Promise<void> {
+    await this.#note({ kind: 'admitted', update: update.id, round: update.round, digest: update.digest, receipt });
+    await removeFile(this.#path('update.json'));
+  }
+
+  async recordRefused(update: PendingUpdate, code: string): Promise<void> {
+    await this.#note({ kind: 'refused', update: update.id, round: update.round, digest: update.digest, code });
+    await removeFile(this.#path('update.json'));
+  }
+
+  /** A model's blob from an earlier round, or null. */
+  async cachedBlob(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
+    const bytes = await readIfPresent(join(this.#directory, 'blobs', digest));
+    return bytes !== null && digestOf(bytes) === digest ? new Uint8Array(bytes) : null;
+  }
+
+  async cacheBlob(digest: Digest, bytes: Uint8Array): Promise<void> {
+    await replaceFile(join(this.#directory, 'blobs', digest), bytes);
+    const folder = join(this.#directory, 'blobs');
+    const names = await readdir(folder);
+    const aged = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })));
+    const old = aged.sort((a, b) => b.at - a.at).slice(KEPT_BLOBS);
+    for (const { name } of old) await removeFile(join(folder, name));
+  }
+
+  /** The client's own evidence of what it sent and what was acknowledged: append-only. */
+  async #note(entry: Readonly<Record<string, unknown>>): Promise<void> {
+    await appendLine(this.#path('receipts.jsonl'), JSON.stringify(entry));
+  }
+
+  #path(name: string): string {
+    return join(this.#directory, name);
+  }
+
+  #parse<T>(name: string, bytes: Buffer, read: (value: Record<string, unknown>) => T): T {
+    try {
+      return read(JSON.parse(bytes.toString('utf8')) as Record<string, unknown>);
+    } catch (cause) {
+      throw corrupt(name, 'it does not parse', cause);
+    }
+  }
+}
+
+async function loadKey(path: string, random: RandomSource): Promise<SigningKey> {
+  const stored = await readIfPresent(path);
+  if (stored === null) {
+    const key = generateSigningKey(random);
+    await replaceFile(path, `${toHex(key.exportSeed())}\n`);
+    return key;
+  }
+  try {
+    return signingKeyFromSeed(fromHex(stored.toString('utf8').trim()));
+  } catch (cause) {
+    throw corrupt('client.key', 'it is not a key', cause);
+  }
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function corrupt(name: string, why: string, cause?: unknown): ClientError {
+  return new ClientError(
+    'STATE_CORRUPT',
+    `${name} in the state directory: ${why}. Restore it, or enrol anew with an empty directory`,
+    { cause },
+  );
+}
