@@ -5,7 +5,8 @@ import { CryptoError } from './errors.ts';
 const HEX = /^(?:[0-9a-f]{2})*$/;
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
+// Without `ignoreBOM` a leading byte order mark would vanish, and two byte strings would be one text.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));

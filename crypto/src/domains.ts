@@ -10,6 +10,16 @@ export const DOMAINS = {
   audit: 'carapace/v1/audit',
   token: 'carapace/v1/enrolment-token',
   apiKey: 'carapace/v1/api-key',
+  roster: 'carapace/v1/roster',
+  secaggSession: 'carapace/v1/secagg/session',
+  secaggKeys: 'carapace/v1/secagg/advertise-keys',
+  secaggBinding: 'carapace/v1/secagg/key-list',
+  secaggSealing: 'carapace/v1/secagg/sealing-key',
+  secaggPairMask: 'carapace/v1/secagg/pair-mask',
+  secaggSelfMask: 'carapace/v1/secagg/self-mask',
+  secaggCommitment: 'carapace/v1/secagg/commitment',
+  secaggSurvivors: 'carapace/v1/secagg/consistency',
+  rlwePublic: 'carapace/v1/rlwe/public-polynomials',
 } as const;
 
 export type Domain = (typeof DOMAINS)[keyof typeof DOMAINS];

@@ -16,7 +16,26 @@ export {
   verifyMessage,
 } from './http-signature.ts';
 export type { CoveredMessage, ParsedSignature, SignatureHeaders } from './http-signature.ts';
+export { deriveKey, hkdfSha256 } from './kdf.ts';
+export { exchangeKeyFromSecret, generateExchangeKey, parseExchangePublicKey } from './key-agreement.ts';
+export type { ExchangeKey, ExchangePublicKey } from './key-agreement.ts';
+export { addMask, MASK_SEED_BYTES, subtractMask } from './mask-stream.ts';
+export { discreteGaussian, discreteLaplace, skellam } from './noise/integer-noise.ts';
+export type { IntegerNoise } from './noise/integer-noise.ts';
+export { parseRational, rationalOf, reduced, toNumber } from './noise/rational.ts';
+export type { Rational } from './noise/rational.ts';
+export { roundStochastically } from './noise/stochastic-rounding.ts';
 export { sample, systemRandom, uniformInteger } from './random.ts';
 export type { RandomSource } from './random.ts';
+export { openSealed, seal, SEAL_OVERHEAD_BYTES } from './sealed-box.ts';
+export { recoverSecret, splitSecret } from './secret-sharing.ts';
+export type { Share } from './secret-sharing.ts';
+export { rlweMask } from './rlwe/mask.ts';
+export type { MaskedVector, RlweMask } from './rlwe/mask.ts';
+export type { MaskedSum } from './rlwe/masked-sum.ts';
+export { decodeRlweParameters, encodeRlweParameters, rlweParameters } from './rlwe/parameters.ts';
+export type { RlweChoice, RlweParameters } from './rlwe/parameters.ts';
+export { RLWE_RINGS } from './rlwe/ring.ts';
+export type { Ring, RlweRingName } from './rlwe/ring.ts';
 export { fingerprint, generateSigningKey, parsePublicKey, signingKeyFromSeed, verify, verifyRaw } from './signature.ts';
 export type { PublicKey, SigningKey } from './signature.ts';

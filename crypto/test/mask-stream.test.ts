@@ -1,0 +1,65 @@
+import { addMask, concatBytes, fromHex, MASK_SEED_BYTES, subtractMask, toHex } from '@carapace/crypto';
+import { seededRandom } from '@carapace/crypto/testing';
+import fc from 'fast-check';
+import { createCipheriv } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+
+const WORD = 1n << 64n;
+
+describe('NIST SP 800-38A, F.5.1 CTR-AES128', () => {
+  const key = fromHex('2b7e151628aed2a6abf7158809cf4f3c');
+  const counter = fromHex('f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff');
+  const plaintext = fromHex(
+    '6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51' +
+      '30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710',
+  );
+  const ciphertext =
+    '874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff' +
+    '5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee';
+
+  test('the mask is the key stream', () => {
+    const words = new BigUint64Array(8);
+    addMask(words, concatBytes(key, counter));
+    const stream = new Uint8Array(words.buffer);
+    expect(toHex(stream.map((byte, i) => byte ^ plaintext[i]!))).toBe(ciphertext);
+  });
+});
+
+/** The same in one update and in BigInt. */
+function slowMask(seed: Uint8Array, length: number): bigint[] {
+  const cipher = createCipheriv('aes-128-ctr', seed.subarray(0, 16), seed.subarray(16));
+  const stream = cipher.update(new Uint8Array(8 * length));
+  return Array.from({ length }, (_, i) => stream.readBigUInt64LE(8 * i));
+}
+
+test('adding is addition modulo 2^64, and subtracting undoes it, at every length about the chunk', () => {
+  fc.assert(
+    fc.property(fc.nat(), fc.constantFrom(0, 1, 2, 100, 8191, 8192, 8193, 16384, 20000), (seed, length) => {
+      const random = seededRandom(seed);
+      const mask = random.bytes(MASK_SEED_BYTES);
+      const words = new BigUint64Array(random.bytes(8 * length).buffer);
+      const before = words.slice();
+      const expected = slowMask(mask, length).map((word, i) => (word + before[i]!) % WORD);
+      addMask(words, mask);
+      expect(words.every((word, i) => word === expected[i])).toBe(true);
+      subtractMask(words, mask);
+      expect(words).toEqual(before);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('words of a mask are distinct, and every bit is set about half of the time', () => {
+  const words = new BigUint64Array(1 << 16);
+  addMask(words, seededRandom('bits').bytes(MASK_SEED_BYTES));
+  expect(new Set(words).size).toBe(words.length);
+  for (let bit = 0n; bit < 64n; bit++) {
+    const ones = words.reduce((count, word) => count + Number((word >> bit) & 1n), 0);
+    // Six standard deviations of a fair coin.
+    expect(Math.abs(ones - words.length / 2)).toBeLessThan(6 * Math.sqrt(words.length / 4));
+  }
+});
+
+test('a seed of another length is refused', () => {
+  expect(() => addMask(new BigUint64Array(1), new Uint8Array(31))).toThrow('KEY_MALFORMED');
+});
