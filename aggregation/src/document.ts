@@ -9,6 +9,12 @@ export type Refuse = (message: string, options?: ErrorOptions) => Error;
 
 const refuseTask: Refuse = (message, options) => new AggregationError('TASK_INVALID', message, options);
 
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+  readonly integer?: boolean;
+}
+
 export class DocumentReader {
   readonly #path: string;
   readonly #fail: Refuse;
@@ -17,38 +23,25 @@ export class DocumentReader {
 
   /** @throws what `fail` makes (by default AggregationError `TASK_INVALID`), here and from every method */
   constructor(value: unknown, path = '', fail: Refuse = refuseTask) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new AggregationError(
-        'TASK_INVALID',
-        `${path || 'the document'} is ${describe(value)}, not an object with keys`,
-      );
-    }
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw fail(`${path || 'the document'} is ${describe(value)}; allowed is an object with keys`);
     this.#path = path;
     this.#fail = fail;
     this.#fields = new Map(Object.entries(value));
   }
 
   /** A number within bounds, both included. Without a default the key is required. */
-  number(
-    key: string,
-    bounds: { readonly min: number; readonly max: number; readonly integer?: boolean },
-    byDefault?: number,
-  ): number {
+  number(key: string, bounds: Bounds, byDefault?: number): number {
     const value = this.#take(key, byDefault);
-    const { min, max, integer = false } = bounds;
-    if (typeof value === 'number' && value >= min && value <= max && (!integer || Number.isInteger(value)))
-      return value;
-    throw this.#wrong(key, value, `${integer ? 'an integer' : 'a number'} from ${min} to ${max}`);
+    if (isWithin(value, bounds)) return value;
+    throw this.#wrong(key, value, allowedBy(bounds));
   }
 
   /** As {@link number}, or null. */
-  numberOrNull(
-    key: string,
-    bounds: { readonly min: number; readonly max: number; readonly integer?: boolean },
-    byDefault: number | null,
-  ): number | null {
+  numberOrNull(key: string, bounds: Bounds, byDefault: number | null): number | null {
     const value = this.#take(key, byDefault);
-    return value === null ? null : this.number(key, bounds, byDefault ?? undefined);
+    if (value === null || isWithin(value, bounds)) return value;
+    throw this.#wrong(key, value, `${allowedBy(bounds)}, or null`);
   }
 
   text(key: string, byDefault?: string): string {
@@ -74,6 +67,12 @@ export class DocumentReader {
     return new DocumentReader(this.#take(key, byDefault), this.#pathOf(key), this.#fail);
   }
 
+  list(key: string): readonly unknown[] {
+    const value = this.#take(key, undefined);
+    if (Array.isArray(value)) return value;
+    throw this.#wrong(key, value, 'a list');
+  }
+
   /** Text through a parser whose own error becomes the explanation. */
   parsed<T>(key: string, parse: (text: string) => T): T {
     const text = this.text(key);
@@ -89,10 +88,7 @@ export class DocumentReader {
   end(): void {
     const unknown = [...this.#fields.keys()].find((key) => !this.#known.has(key));
     if (unknown === undefined) return;
-    throw new AggregationError(
-      'TASK_INVALID',
-      `${this.#pathOf(unknown)} is not a key here; known are ${[...this.#known].join(', ')}`,
-    );
+    throw this.#fail(`${this.#pathOf(unknown)} is not a key here; known are ${[...this.#known].join(', ')}`);
   }
 
   /** For rules that join several keys. */
@@ -102,9 +98,8 @@ export class DocumentReader {
 
   #take(key: string, byDefault: unknown): unknown {
     this.#known.add(key);
-    const value = this.#fields.has(key) ? this.#fields.get(key) : byDefault;
-    if (value === undefined) throw this.#fail(`${this.#pathOf(key)} is missing`);
-    return value;
+    const value = this.#fields.get(key);
+    return value === undefined ? byDefault : value;
   }
 
   #wrong(key: string, value: unknown, allowed: string): Error {
@@ -116,8 +111,17 @@ export class DocumentReader {
   }
 }
 
+function isWithin(value: unknown, { min, max, integer = false }: Bounds): value is number {
+  return typeof value === 'number' && value >= min && value <= max && (!integer || Number.isInteger(value));
+}
+
+function allowedBy({ min, max, integer = false }: Bounds): string {
+  return `${integer ? 'an integer' : 'a number'} from ${min} to ${max}`;
+}
+
 function describe(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'an object';
-  return typeof value === 'string' ? `"${value}"` : String(value);
+  const found = typeof value === 'string' ? `"${value}"` : String(value);
+  return found === 'undefined' ? 'missing' : found;
 }

@@ -13,7 +13,8 @@ import type { Digest } from './ids.ts';
  * - `pooled-variance`: the moving variance of a normalisation layer. The mean of variances forgets how far the clients'
  *   means lie apart; so the delta of the second moment travels, and the variance is recovered about the pooled mean.
  */
-export type TensorPolicy = 'mean' | 'keep' | 'pooled-variance';
+export type TensorPolicy = (typeof TENSOR_POLICIES)[number];
+const TENSOR_POLICIES = ['mean', 'keep', 'pooled-variance'] as const;
 
 export interface TensorSpec {
   readonly name: string;
@@ -39,16 +40,20 @@ export interface Layout {
 }
 
 const PARAMETER_LIMIT = 2 ** 31 / 4;
+const TENSOR_LIMIT = 10_000;
 
 /** @throws AggregationError `LAYOUT_INVALID` */
 export function layoutOf(tensors: readonly TensorSpec[]): Layout {
   if (tensors.length === 0) throw invalid('a model has at least one tensor');
+  if (tensors.length > TENSOR_LIMIT) throw invalid(`${tensors.length} tensors are above the limit of ${TENSOR_LIMIT}`);
   const slots: Slot[] = [];
   const names = new Map<string, TensorSpec>();
   let offset = 0;
   for (const tensor of tensors) {
     if (names.has(tensor.name)) throw invalid(`the name ${tensor.name} stands twice`);
     names.set(tensor.name, tensor);
+    if (!TENSOR_POLICIES.includes(tensor.policy))
+      throw invalid(`${tensor.name} has the policy ${String(tensor.policy)}, which this version does not know`);
     const size = sizeOf(tensor);
     slots.push({ ...tensor, offset, size });
     offset += size;

@@ -44,7 +44,10 @@ export function parseSafetensors(bytes: Uint8Array): SafetensorsFile {
   const metadata = header.get('__metadata__') ?? {};
   if (!isStringRecord(metadata)) throw invalid('its metadata is not a map of strings');
   header.delete('__metadata__');
-  const tensors = [...header].map(([name, entry]) => parseEntry(name, entry)).sort((a, b) => a.from - b.from);
+  const tensors = [...header]
+    .map(([name, entry]) => parseEntry(name, entry))
+    // A tensor without elements ends where the next one begins, so the starts alone do not order them.
+    .sort((a, b) => a.from - b.from || a.to - b.to);
   let end = 0;
   for (const { name, shape, from, to } of tensors) {
     if (from !== end || to - from !== 4 * product(shape))
@@ -75,7 +78,10 @@ function split(bytes: Uint8Array): { header: Map<string, unknown>; data: Uint8Ar
 function parseEntry(name: string, entry: unknown): NamedTensor & { from: number; to: number } {
   if (!isRecord(entry)) throw invalid(`${name} is not described`);
   const { dtype, shape, data_offsets: offsets } = entry;
-  if (dtype !== 'F32') throw invalid(`${name} is ${String(dtype)}; only F32 is taken: convert the model to float32`);
+  if (dtype !== 'F32') {
+    const found = typeof dtype === 'string' ? dtype : 'of no known type';
+    throw invalid(`${name} is ${found}; only F32 is taken: convert the model to float32`);
+  }
   if (!isNaturals(shape) || !isNaturals(offsets) || offsets.length !== 2)
     throw invalid(`${name} has no proper shape and offsets`);
   return { name, shape, from: offsets[0]!, to: offsets[1]! };

@@ -42,7 +42,10 @@ export class WeightedSum {
     this.#count += other.#count;
   }
 
-  /** @throws AggregationError `AGGREGATE_EMPTY` or `AGGREGATE_NONFINITE` */
+  /**
+   * Of n updates within (n + 2) x 2^-53 of the mean magnitude from the exact mean; exact while sums of weight x value are whole
+   * numbers below 2^53. @throws AggregationError `AGGREGATE_EMPTY` or `AGGREGATE_NONFINITE`
+   */
   mean(): Float64Array {
     if (this.#count === 0 || this.#weight <= 0)
       throw new AggregationError('AGGREGATE_EMPTY', 'no update was accumulated');

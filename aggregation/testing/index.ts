@@ -1,1 +1,12 @@
-export {};
+/** Test helpers of `@carapace/aggregation`: never imported by source. */
+export {
+  Coordinator,
+  digestOf,
+  LOWEST_FLOOR,
+  makeWorld,
+  Participant,
+  plainSum,
+  runAggregation,
+  standingOf,
+} from './secagg.ts';
+export type { Lifetime, Person, World } from './secagg.ts';

@@ -8,8 +8,9 @@ const MAGIC = utf8('CRPU');
 const FORMAT = 1;
 const CLEAR = 0;
 const METRIC_LIMIT = 32;
+const METRIC_NAME = /^[a-z][a-zA-Z0-9]{0,63}$/;
 
-/** Metrics that the client measured while it trained, by name; finite. */
+/** Metrics that the client measured while it trained, by name (letters and digits, a small one first, at most 64); finite, at most 32. */
 export type Metrics = Readonly<Record<string, number>>;
 
 export interface ClearUpdate {
@@ -24,12 +25,14 @@ export interface ClearUpdate {
   readonly delta: Float32Array;
 }
 
+/** @throws AggregationError `MESSAGE_INVALID` or CryptoError `ENCODE_RANGE` on what the decoder would refuse */
 export function encodeClearUpdate(update: ClearUpdate): Uint8Array<ArrayBuffer> {
   const writer = new Writer().bytes(MAGIC).u8(FORMAT).u8(CLEAR);
   writer.text(update.round).bytes(fromHex(update.base)).bytes(fromHex(update.layout)).u32(update.examples);
   const metrics = Object.entries(update.metrics).sort(([a], [b]) => (a < b ? -1 : 1));
+  checkMetricCount(metrics.length);
   writer.u8(metrics.length);
-  for (const [name, value] of metrics) writer.text(name).f64(value);
+  for (const [name, value] of metrics) writer.text(checkedMetricName(name)).f64(value);
   return writer.u32(update.delta.length).bytes(littleEndian(update.delta)).finish();
 }
 
@@ -67,17 +70,25 @@ function read(reader: Reader): ClearUpdate {
 
 function readMetrics(reader: Reader): Metrics {
   const count = reader.u8();
-  if (count > METRIC_LIMIT) throw invalid(`it has ${count} metrics, at most ${METRIC_LIMIT} allowed`);
+  checkMetricCount(count);
   const metrics: Record<string, number> = Object.create(null) as Record<string, number>;
   let last = '';
   for (let i = 0; i < count; i++) {
-    const name = reader.text(64);
-    if (!/^[a-z][a-zA-Z0-9]*$/.test(name) || (i > 0 && name <= last))
-      throw invalid('its metric names are not in order');
+    const name = checkedMetricName(reader.text(64));
+    if (i > 0 && name <= last) throw invalid('its metric names are not in order');
     metrics[name] = reader.f64();
     last = name;
   }
   return metrics;
+}
+
+function checkMetricCount(count: number): void {
+  if (count > METRIC_LIMIT) throw invalid(`it has ${count} metrics, at most ${METRIC_LIMIT} allowed`);
+}
+
+function checkedMetricName(name: string): string {
+  if (METRIC_NAME.test(name)) return name;
+  throw invalid(`its metric "${name}" is not named by letters and digits, a small letter first, at most 64`);
 }
 
 // Typed arrays have the byte order of the machine, and every machine that Node 24 runs on is little-endian.
@@ -87,7 +98,7 @@ function littleEndian(values: Float32Array): Uint8Array {
 
 /** A copy: the bytes of a message need not be aligned to four. */
 function floats(bytes: Uint8Array): Float32Array {
-  return new Float32Array(Uint8Array.from(bytes).buffer);
+  return new Float32Array(new Uint8Array(bytes).buffer);
 }
 
 function invalid(why: string): AggregationError {

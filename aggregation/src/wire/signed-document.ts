@@ -1,5 +1,5 @@
 /** A JSON text with an Ed25519 signature over exactly its bytes, so that no canonical form of JSON is needed. */
-import { fingerprint, fromBase64url, toBase64url, utf8, verify } from '@carapace/crypto';
+import { CryptoError, fingerprint, fromBase64url, toBase64url, utf8, verify } from '@carapace/crypto';
 import type { Domain, PublicKey, SigningKey } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
 
@@ -18,9 +18,18 @@ export function signDocument(key: SigningKey, domain: Domain, value: unknown): S
 
 /** The parsed payload, once the signature holds. @throws AggregationError `SIGNATURE_INVALID` */
 export function openDocument(publicKey: PublicKey, domain: Domain, document: SignedDocument): unknown {
-  const named = document.key === fingerprint(publicKey);
-  if (!named || !verify(publicKey, domain, utf8(document.payload), fromBase64url(document.signature))) {
+  if (!isSignedBy(publicKey, domain, document))
     throw new AggregationError('SIGNATURE_INVALID', `a ${domain} document is not signed by the pinned key`);
-  }
   return JSON.parse(document.payload) as unknown;
+}
+
+function isSignedBy(publicKey: PublicKey, domain: Domain, { payload, signature, key }: SignedDocument): boolean {
+  // UTF-8 spells half a surrogate pair as U+FFFD: a text with one would pass for the text that was signed.
+  if (key !== fingerprint(publicKey) || !payload.isWellFormed()) return false;
+  try {
+    return verify(publicKey, domain, utf8(payload), fromBase64url(signature));
+  } catch (error) {
+    if (error instanceof CryptoError) return false;
+    throw error;
+  }
 }

@@ -1,0 +1,53 @@
+/**
+ * Step 4 of the client: hand back what takes the masks off the sum. Whether a client survived is read off the set that was
+ * signed in step 3, never off a request, so that no client can be asked for both secrets of another. It is done once:
+ * the state that follows holds nothing but the answer.
+ */
+import { DOMAINS, exchangeKeyFromSecret, verify } from '@carapace/crypto';
+import { bindingOf, pairSeedOf, survivorsText } from '../derivation.ts';
+import { contextOf } from '../session.ts';
+import { Stop } from '../stop.ts';
+import { decodeSignatures } from '../wire/consistency.ts';
+import { encodeUnmaskReply } from '../wire/unmask.ts';
+import type { Disclosure } from '../wire/unmask.ts';
+import { maskKeyOf } from './held-shares.ts';
+import type { Consistent, Finished } from './state.ts';
+
+/** @throws Stop, AggregationError `MESSAGE_INVALID` */
+export function unmask(state: Consistent, message: Uint8Array): Finished {
+  const context = contextOf(state.session);
+  const binding = bindingOf(context, state.keys);
+  checkSignatures(state, context, binding, message);
+  const disclosures = disclose(state, binding);
+  return { phase: 'finished', outbox: encodeUnmaskReply(context, { member: state.member, disclosures }) };
+}
+
+/** At least t survivors must have signed the very set that this client signed; one bad signature among them is one too many. */
+function checkSignatures(state: Consistent, context: Uint8Array, binding: Uint8Array, message: Uint8Array): void {
+  const { session, survivors, dealers } = state;
+  const signatures = decodeSignatures(context, message);
+  if (signatures.length < session.threshold) {
+    throw new Stop(
+      'SECAGG_COHORT_SMALL',
+      `${signatures.length} clients confirm the survivors, ${session.threshold} needed`,
+    );
+  }
+  const text = survivorsText(binding, dealers, survivors);
+  for (const { member, signature } of signatures) {
+    if (!survivors.includes(member)) throw new Stop('SECAGG_MEMBER', `member ${member} confirms, but did not survive`);
+    if (!verify(session.cohort[member]!.identity, DOMAINS.secaggSurvivors, text, signature)) {
+      throw new Stop('SECAGG_SIGNATURE', `member ${member} did not confirm these survivors`);
+    }
+  }
+}
+
+function disclose(state: Consistent, binding: Uint8Array): Disclosure[] {
+  const { member: own, keys, dealers, held, survivors, secrets } = state;
+  const maskKey = exchangeKeyFromSecret(secrets.mask);
+  return dealers.flatMap((member): Disclosure[] => {
+    const good = held.get(member);
+    if (survivors.includes(member)) return good ? [{ kind: 'survivor', member, selfShare: good.selfShare }] : [];
+    const pairSeed = pairSeedOf(binding, maskKey, maskKeyOf(keys, member), own, member);
+    return [{ kind: 'dropped', member, pairSeed, ...(good && { keyShare: good.keyShare }) }];
+  });
+}

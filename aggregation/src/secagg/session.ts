@@ -1,0 +1,127 @@
+/**
+ * What all parties of one aggregation must agree on. Its hash, the context, is in every signature, key and message: two
+ * clients that were told different things (another model, another cohort, a lower threshold) share no keys, and what they
+ * send does not add up to anything.
+ */
+import { DOMAINS, equalBytes, fromHex, Reader, sha256, toHex, utf8, Writer } from '@carapace/crypto';
+import { AggregationError } from '../errors.ts';
+import { parseDigest, parseRoundId } from '../ids.ts';
+import type { Digest, RoundId } from '../ids.ts';
+import { laneFormat } from './quantiser.ts';
+import type { LaneFormat, Quantiser } from './quantiser.ts';
+import { readMembers, writeMembers } from './roster.ts';
+import type { Member } from './roster.ts';
+import { checkThresholds } from './thresholds.ts';
+import type { Thresholds } from './thresholds.ts';
+import type { MaskMode, VectorMask } from './vector-mask.ts';
+import { invalid, total } from './wire/frame.ts';
+import { wordMask } from './word-mask.ts';
+
+export const SECAGG_VERSION = 1;
+
+const MAGIC = utf8('CRSS');
+const MODES: readonly MaskMode[] = ['words'];
+
+export interface Session extends Thresholds {
+  /** Names the task too. */
+  readonly round: RoundId;
+  /** Counts the tries of one round: a round that is tried again shares no key with the try before. */
+  readonly attempt: number;
+  /** Digest of the weights that the clients train from. */
+  readonly model: Digest;
+  /** Digest of the layout: which value of the vector means what. */
+  readonly layout: Digest;
+  /** Length of the update vector. */
+  readonly values: number;
+  readonly quantiser: Quantiser;
+  readonly mode: MaskMode;
+  /** Digest of the roster that the cohort was taken from. */
+  readonly roster: Digest;
+  /** In order of the client ids; the position is the member number that messages use. */
+  readonly cohort: readonly Member[];
+  /** Milliseconds since the epoch, by the coordinator's clock. */
+  readonly deadline: number;
+}
+
+/** @throws AggregationError `SECAGG_PARAMETERS` when the parts of a session do not fit together */
+export function checkSession(session: Session): void {
+  checkThresholds(session.cohort.length, session);
+  laneFormat(session.quantiser, session.values, session.cohort.length);
+  if (!Number.isSafeInteger(session.deadline) || session.deadline < 0) {
+    throw new AggregationError('SECAGG_PARAMETERS', `a deadline of ${session.deadline} ms`);
+  }
+}
+
+export function encodeSession(session: Session): Uint8Array<ArrayBuffer> {
+  const { quantiser } = session;
+  const writer = new Writer().bytes(MAGIC).u8(SECAGG_VERSION).text(session.round).u32(session.attempt);
+  writer.bytes(fromHex(session.model)).bytes(fromHex(session.layout)).u32(session.values);
+  writer.f64(quantiser.clip).u8(quantiser.bits).u32(quantiser.maxWeight).u8(MODES.indexOf(session.mode));
+  writer.u16(session.threshold).u16(session.minimumSurvivors).u16(session.colluding);
+  writer.u64(BigInt(session.deadline)).bytes(fromHex(session.roster));
+  return writeMembers(writer, session.cohort).finish();
+}
+
+/** @throws AggregationError `MESSAGE_INVALID`, or `SECAGG_PARAMETERS` */
+export function decodeSession(bytes: Uint8Array): Session {
+  const session = total('a session', () => read(new Reader(bytes)));
+  checkSession(session);
+  return session;
+}
+
+/** The context: 32 bytes. */
+export function contextOf(session: Session): Uint8Array<ArrayBuffer> {
+  return sha256(new Writer().text(DOMAINS.secaggSession).blob(encodeSession(session)).finish());
+}
+
+export function lanesOf(session: Session): LaneFormat {
+  return laneFormat(session.quantiser, session.values, session.cohort.length);
+}
+
+export function maskOf(session: Session): VectorMask {
+  switch (session.mode) {
+    case 'words':
+      return wordMask(lanesOf(session));
+  }
+}
+
+/** What must be left at every step: enough to recover the secrets, and enough to hide in. */
+export function leastMembers(session: Session): number {
+  return Math.max(session.threshold, session.minimumSurvivors);
+}
+
+function read(reader: Reader): Session {
+  if (!equalBytes(reader.bytes(4), MAGIC) || reader.u8() !== SECAGG_VERSION) throw invalid('no CRSS of this version');
+  const session: Session = {
+    round: parseRoundId(reader.text(80)).id,
+    attempt: reader.u32(),
+    model: readDigest(reader),
+    layout: readDigest(reader),
+    values: reader.u32(),
+    quantiser: { clip: reader.f64(), bits: reader.u8(), maxWeight: reader.u32() },
+    mode: readMode(reader.u8()),
+    threshold: reader.u16(),
+    minimumSurvivors: reader.u16(),
+    colluding: reader.u16(),
+    deadline: readTime(reader.u64()),
+    roster: readDigest(reader),
+    cohort: readMembers(reader),
+  };
+  reader.end();
+  return session;
+}
+
+function readDigest(reader: Reader): Digest {
+  return parseDigest(toHex(reader.bytes(32)));
+}
+
+function readMode(code: number): MaskMode {
+  const mode = MODES[code];
+  if (mode === undefined) throw invalid(`mask mode ${code}`);
+  return mode;
+}
+
+function readTime(value: bigint): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid('a time after the end of time');
+  return Number(value);
+}

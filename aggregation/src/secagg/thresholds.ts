@@ -1,0 +1,54 @@
+/**
+ * How many shares must meet. On the complete graph every client holds a share of every other, so two disjoint views of
+ * the survivors cannot both be unmasked when `2t - n > c`: an honest client answers one of them, the c that collude with
+ * the coordinator answer both (Bonawitz et al. 2017, section 6.2).
+ */
+import { AggregationError } from '../errors.ts';
+
+/** Shares are numbered by one byte, and above this the complete graph costs more than it gives. */
+export const COMPLETE_GRAPH_LIMIT = 255;
+
+export interface Thresholds {
+  /** t: shares that recover a secret; fewer clients at the end and the round is abandoned. */
+  readonly threshold: number;
+  /** Inputs that a sum must hold at least, whatever the threshold. */
+  readonly minimumSurvivors: number;
+  /** c: clients that may collude with a malicious coordinator. */
+  readonly colluding: number;
+}
+
+/** The least t with 2t - n > c. */
+export function leastThreshold(clients: number, colluding: number): number {
+  return Math.floor((clients + colluding) / 2) + 1;
+}
+
+/** t = floor(2n/3) + 1: withstands a third of the clients colluding and, another time, a third dropping out. */
+export function thresholdsFor(clients: number): Thresholds {
+  const threshold = Math.min(clients, Math.floor((2 * clients) / 3) + 1);
+  const colluding = Math.max(0, Math.min(2 * threshold - clients - 1, threshold - 2));
+  return { threshold, minimumSurvivors: threshold, colluding };
+}
+
+/** Called where a task or a round is made, and again by every client. @throws AggregationError `SECAGG_PARAMETERS` */
+export function checkThresholds(clients: number, thresholds: Thresholds): void {
+  const { threshold: t, minimumSurvivors, colluding: c } = thresholds;
+  if (clients < 2 || clients > COMPLETE_GRAPH_LIMIT) {
+    throw refused(`a cohort of ${clients}; the complete graph takes 2 to ${COMPLETE_GRAPH_LIMIT}`);
+  }
+  if (c < 0 || 2 * t - clients <= c) {
+    throw refused(
+      `2t - n is ${2 * t - clients}, not above the ${c} that may collude: t >= ${leastThreshold(clients, c)}`,
+    );
+  }
+  if (t > clients) throw refused(`a threshold of ${t} among ${clients} clients`);
+  if (minimumSurvivors < t || minimumSurvivors > clients) {
+    throw refused(`${minimumSurvivors} survivors, allowed are ${t} to ${clients}`);
+  }
+  if (minimumSurvivors - c < 2) {
+    throw refused(`with ${minimumSurvivors} survivors, ${c} of them colluding, a sum could show one honest input`);
+  }
+}
+
+function refused(why: string): AggregationError {
+  return new AggregationError('SECAGG_PARAMETERS', why);
+}

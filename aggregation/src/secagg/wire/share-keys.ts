@@ -1,0 +1,65 @@
+/** Step 1 on the wire: the shares that a client deals, and those that are delivered to one. */
+import { SEAL_OVERHEAD_BYTES } from '@carapace/crypto';
+import type { Reader, Writer } from '@carapace/crypto';
+import { frame, KIND, readByMember, unframe } from './frame.ts';
+
+export const SHARE_BYTES = 32;
+export const COMMITMENT_BYTES = 16;
+const BOX_BYTES = 2 * SHARE_BYTES + SEAL_OVERHEAD_BYTES;
+
+/** What one dealer hands to one holder. */
+export interface DealtShares {
+  /** In a dealing the holder, in a delivery the dealer. */
+  readonly member: number;
+  /** Hash of the share of the self-mask seed, cut to 16 bytes. */
+  readonly selfCommitment: Uint8Array;
+  /** Hash of the share of the mask key's secret, cut to 16 bytes. */
+  readonly keyCommitment: Uint8Array;
+  /** Both shares, sealed for the holder. */
+  readonly box: Uint8Array;
+}
+
+export interface Dealing {
+  readonly member: number;
+  /** Hash of the self-mask seed: tells whether what was recovered is what was dealt. */
+  readonly seedCommitment: Uint8Array;
+  readonly shares: readonly DealtShares[];
+}
+
+export function encodeDealing(context: Uint8Array, dealing: Dealing): Uint8Array<ArrayBuffer> {
+  const writer = frame(KIND.shareKeys, context).u16(dealing.member).bytes(dealing.seedCommitment);
+  return writeShares(writer, dealing.shares).finish();
+}
+
+export function decodeDealing(context: Uint8Array, bytes: Uint8Array): Dealing {
+  return unframe(KIND.shareKeys, context, bytes, (reader) => ({
+    member: reader.u16(),
+    seedCommitment: reader.bytes(32),
+    shares: readByMember(reader, readShares),
+  }));
+}
+
+export function encodeDelivery(context: Uint8Array, shares: readonly DealtShares[]): Uint8Array<ArrayBuffer> {
+  return writeShares(frame(KIND.shareDelivery, context), shares).finish();
+}
+
+export function decodeDelivery(context: Uint8Array, bytes: Uint8Array): DealtShares[] {
+  return unframe(KIND.shareDelivery, context, bytes, (reader) => readByMember(reader, readShares));
+}
+
+function writeShares(writer: Writer, shares: readonly DealtShares[]): Writer {
+  writer.u16(shares.length);
+  for (const { member, selfCommitment, keyCommitment, box } of shares) {
+    writer.u16(member).bytes(selfCommitment).bytes(keyCommitment).bytes(box);
+  }
+  return writer;
+}
+
+function readShares(member: number, reader: Reader): DealtShares {
+  return {
+    member,
+    selfCommitment: reader.bytes(COMMITMENT_BYTES),
+    keyCommitment: reader.bytes(COMMITMENT_BYTES),
+    box: reader.bytes(BOX_BYTES),
+  };
+}
