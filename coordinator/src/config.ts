@@ -16,6 +16,8 @@ export interface Config {
   readonly publicModels: boolean;
   /** Enrolments allowed per minute and address. */
   readonly enrolmentsPerMinute: number;
+  /** Wrong credentials taken per minute from one address, and for one key or token from it, before it has to wait. */
+  readonly authenticationFailuresPerMinute: number;
   readonly reconcileSeconds: number;
   readonly log: 'silent' | 'error' | 'info';
 }
@@ -57,6 +59,11 @@ export function parseConfig(
     publicUrl: urlOrNull(reader, 'publicUrl', ['http:', 'https:']),
     publicModels: reader.choice('publicModels', ['yes', 'no'], 'yes') === 'yes',
     enrolmentsPerMinute: reader.number('enrolmentsPerMinute', { min: 1, max: 1_000_000, integer: true }, 60),
+    authenticationFailuresPerMinute: reader.number(
+      'authenticationFailuresPerMinute',
+      { min: 1, max: 1_000_000, integer: true },
+      60,
+    ),
     reconcileSeconds: reader.number('reconcileSeconds', { min: 0.1, max: 3600 }, 2),
     log: reader.choice('log', ['silent', 'error', 'info'], 'error'),
   });

@@ -9,4 +9,13 @@ export { COORDINATOR_ERRORS, CoordinatorError } from './errors.ts';
 export type { CoordinatorErrorCode } from './errors.ts';
 export { startCoordinator, VERSION } from './main.ts';
 export type { Extras, Running } from './main.ts';
-export type { Evaluator } from './ports.ts';
+export type {
+  ClientRecord,
+  Evaluator,
+  ModelRecord,
+  ParticipantRecord,
+  RoundEventRecord,
+  RoundRecord,
+  TaskRecord,
+  TokenRecord,
+} from './ports.ts';

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { systemRandom } from '@carapace/crypto';
 import type { ApiKeyRecord, Clock, Evaluator } from './ports.ts';
 import { openBlobs } from './adapters/blobs/files.ts';
+import type { Limits, Server } from './adapters/http/edge.ts';
 import { buildServer } from './adapters/http/server.ts';
-import type { Server } from './adapters/http/server.ts';
 import { loadKey } from './adapters/key-file.ts';
 import { openQueue } from './adapters/queue/bullmq.ts';
 import { groupCommit } from './adapters/store/group-commit.ts';
@@ -34,6 +34,7 @@ export interface Extras {
   readonly listeners?: readonly Listener[];
   /** The records are lost: nothing can be acknowledged any more, so the process should end. */
   readonly onFatal?: (error: unknown) => void;
+  readonly limits?: Partial<Limits>;
 }
 
 export const systemClock: Clock = {
@@ -56,19 +57,22 @@ export async function startCoordinator(config: Config, extras: Extras = {}): Pro
     config.databaseUrl === null
       ? { kind: 'embedded' as const, directory: folder('records') }
       : { kind: 'server' as const, url: config.databaseUrl };
-  const { store, pool } = await openStore(location, extras.onFatal ?? onError);
+  const { store, pool } = await openStore(location, extras.onFatal ?? onError, onError);
   const closers: (() => Promise<void>)[] = [() => store.close()];
   try {
     const [models, updates] = await Promise.all([openBlobs(folder('models')), openBlobs(folder('updates'))]);
-    const queue = await openQueue(
-      config.redisUrl === null ? { kind: 'postgres', pool } : { kind: 'redis', url: config.redisUrl },
-      onError,
-    );
-    closers.push(() => queue.close(QUEUE_CLOSE_MS));
     const work = aggregationThread({ models: folder('models'), updates: folder('updates') });
     closers.push(() => work.close());
     const { evaluator = null } = extras;
     if (evaluator !== null) closers.push(() => evaluator.close());
+    // Opened after what its jobs use, so that it is closed before: a job never starts on a part that is gone.
+    const queue = await openQueue(
+      config.redisUrl === null
+        ? { kind: 'postgres', pool, alone: config.databaseUrl === null }
+        : { kind: 'redis', url: config.redisUrl },
+      onError,
+    );
+    closers.push(() => queue.close(QUEUE_CLOSE_MS));
     const ctx: Context = {
       store,
       models,
@@ -106,7 +110,8 @@ export async function startCoordinator(config: Config, extras: Extras = {}): Pro
       api: coordinator.api,
       clock: systemClock,
       telemetry,
-      options: { name: 'carapace', version: VERSION, ...config },
+      emit,
+      options: { name: 'carapace', version: VERSION, ...config, limits: extras.limits ?? {} },
     };
     const server = await buildServer(edge);
     closers.push(() => closeServer(server));

@@ -104,6 +104,8 @@ export interface Records {
   /** By the fingerprint of its current key: what authenticates a request. */
   findClientByKey(key: string): Promise<ClientRecord | null>;
   listClients(): Promise<ClientRecord[]>;
+  /** Those of the clients that were revoked. */
+  listRevoked(clients: readonly ClientId[]): Promise<ClientId[]>;
   /** Active to revoked, and its part in running rounds (selected or reported) to revoked too; false when it was not active. */
   revokeClient(id: ClientId, reason: string, now: Instant): Promise<boolean>;
   /** Seen now, and waiting for work until then (0: not waiting). Many at once. */
@@ -306,7 +308,7 @@ export interface AuditRecord extends AuditEntry {
 /** Immutable bytes named by their SHA-256, durable before they are acknowledged. */
 export interface BlobStore {
   put(bytes: Uint8Array): Promise<Digest>;
-  /** @throws StoreError `BLOB_MISSING`, or `BLOB_CORRUPT` when the bytes no longer have their digest */
+  /** @throws CoordinatorError `BLOB_NOT_FOUND`, or `BLOB_CORRUPT` when the bytes no longer have their digest */
   get(digest: Digest): Promise<Uint8Array<ArrayBuffer>>;
   /** Streams, for answers; null when absent. */
   open(digest: Digest): Promise<{ readonly bytes: number; readonly stream: NodeJS.ReadableStream } | null>;

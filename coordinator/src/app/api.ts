@@ -3,11 +3,9 @@
  * question, what it means is the app's. Refusals that a caller can cause are `CoordinatorError`s with a stable code.
  */
 import type {
-  Assignment,
   ClientId,
   Digest,
   ModelName,
-  Receipt,
   RoundId,
   SignedDocument,
   Task,
@@ -91,7 +89,7 @@ export interface CoordinatorApi {
   acceptSequence(client: ClientId, sequence: bigint): Promise<SequenceVerdict>;
   /** Waits up to `waitMs` for work; ends early, without an assignment, when the signal fires. */
   checkIn(client: ClientRecord, waitMs: number, signal: AbortSignal): Promise<CheckIn>;
-  /** @throws `ROUND_OVER` or `NOT_IN_COHORT` */
+  /** @throws `ROUND_NOT_FOUND` or `ROUND_OVER` */
   assignmentOf(client: ClientRecord, round: RoundId): Promise<SignedDocument>;
   decline(client: ClientRecord, round: RoundId, reason: string): Promise<void>;
   /** One chunk of an update, at `offset` of `total`; the last chunk admits it. */
@@ -143,5 +141,3 @@ export interface UpdateChunk {
 export type UploadAnswer =
   | { readonly kind: 'partial'; readonly received: number }
   | { readonly kind: 'admitted'; readonly receipt: SignedDocument };
-
-export type { Assignment, Receipt };

@@ -37,18 +37,28 @@ export class CheckIns {
     await this.#recordPresence({ client: client.id, seenAt: now, waitingUntil: now + waitMs + SLACK_MS });
     this.#rounds.nudgeOpen();
     const outcome = await waiting;
-    if (outcome === 'gone')
+    // A poll that was cut off is often noticed after the next one has begun: that one says truly that the client waits.
+    if (outcome === 'gone' && !this.#waiters.has(client.id))
       await this.#recordPresence({ client: client.id, seenAt: this.#ctx.clock.now(), waitingUntil: 0 });
     if (outcome === 'closing') return { kind: 'idle', retryAfterMs: 1_000, reason: 'shutting-down' };
-    return (await this.#assigned(client)) ?? { kind: 'idle', retryAfterMs: RETRY_MS, reason: 'nothing-yet' };
+    const work = await this.#assigned(client);
+    if (work !== null) return work;
+    if (outcome === 'woken') await this.#requireActive(client);
+    return { kind: 'idle', retryAfterMs: RETRY_MS, reason: 'nothing-yet' };
   }
 
-  /** Rings for clients that another process selected. */
+  /** Ends the client's open polls: it has work, or may not wait any more. */
+  wake(client: ClientId): void {
+    this.#waiters.wake([client]);
+  }
+
+  /** Rings for clients that another process selected or revoked. */
   async wakeAssigned(): Promise<void> {
     const clients = this.#waiters.clients;
     if (clients.length === 0) return;
-    const assigned = await this.#ctx.store.listAssignments(clients);
-    this.#waiters.wake(assigned.map(({ client }) => client));
+    const { store } = this.#ctx;
+    const [assigned, revoked] = await Promise.all([store.listAssignments(clients), store.listRevoked(clients)]);
+    this.#waiters.wake([...assigned.map(({ client }) => client), ...revoked]);
   }
 
   async assignmentOf(client: ClientRecord, id: RoundId): Promise<SignedDocument> {
@@ -57,6 +67,12 @@ export class CheckIns {
     const asked = await this.#ctx.store.findRound(id);
     if (asked === null) throw new CoordinatorError('ROUND_NOT_FOUND', `there is no round ${id}`);
     throw new CoordinatorError('ROUND_OVER', `${id} is ${asked.state.kind}, or takes no part of this client any more`);
+  }
+
+  /** Whoever is woken without work was revoked, or lost the work again in between. */
+  async #requireActive({ id }: ClientRecord): Promise<void> {
+    const client = await this.#ctx.store.findClient(id);
+    if (client?.status !== 'active') throw new CoordinatorError('CLIENT_UNKNOWN', 'the client was revoked');
   }
 
   async #assigned(client: ClientRecord): Promise<CheckIn | null> {

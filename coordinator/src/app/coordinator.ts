@@ -95,7 +95,11 @@ function apiOf(ctx: Context, { rounds, checkIns, uploads, keys }: Parts, batched
 
     listClients: () => store.listClients(),
     findClient: (id) => requireClient(ctx, id),
-    revokeClient: (id, reason, actor) => revokeClient(ctx, rounds, keys, id, reason, actor),
+    revokeClient: async (id, reason, actor) => {
+      const revoked = await revokeClient(ctx, rounds, keys, id, reason, actor);
+      checkIns.wake(id);
+      return revoked;
+    },
     createToken: (options, actor) => createToken(ctx, options, actor),
     listTokens: () => store.listTokens(),
     revokeToken: (id, actor) => revokeToken(ctx, id, actor),

@@ -48,6 +48,7 @@ export async function enrol(ctx: Context, request: EnrolRequest): Promise<Enrolm
   const client = await ctx.store.transaction('enrol', async (records) => {
     const token = await records.consumeToken(credential.id, secretHash, id, now);
     if (token === null) return null;
+    if ((await records.findClientByKey(key)) !== null) throw keyEnrolled();
     await records.insertClient({ id, name: request.name, site: token.site, publicKey: request.publicKey, key }, now);
     await audit(records, now, `client:${id}`, 'client.enrol', id, { token: token.id, site: token.site, key });
     return records.findClient(id);
@@ -75,6 +76,14 @@ function grant(ctx: Context, client: ClientRecord): Enrolment {
     enrolledAt: client.enrolledAt,
   };
   return signDocument(ctx.key, DOMAINS.enrolment, content);
+}
+
+/** The token stays open: the transaction that would have spent it is rolled back. */
+function keyEnrolled(): CoordinatorError {
+  return new CoordinatorError(
+    'KEY_ENROLLED',
+    'the key belongs to a client already, active or revoked: enrol a further client with an empty state directory',
+  );
 }
 
 /** One answer for every way in which a token can be bad. */

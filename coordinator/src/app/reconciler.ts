@@ -9,6 +9,10 @@ import type { Context } from './context.ts';
 import type { Rounds } from './rounds.ts';
 import { startTask } from './tasks.ts';
 
+/** An upload that nobody touched for a day is of a round that has ended. Looking for such is rare work. */
+const UPLOAD_LIFE_MS = 24 * 3_600_000;
+const SWEEP_MS = 10 * 60_000;
+
 export class Reconciler {
   readonly #ctx: Context;
   readonly #rounds: Rounds;
@@ -17,6 +21,7 @@ export class Reconciler {
   #forget: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
   #stopped = false;
+  #sweepAt = 0;
 
   constructor(ctx: Context, rounds: Rounds, checkIns: CheckIns, everyMs: number) {
     this.#ctx = ctx;
@@ -48,6 +53,14 @@ export class Reconciler {
         await this.#repairTask(record, busy.has(record.task.name), scheduled.has(record.task.name));
     }
     await this.#checkIns.wakeAssigned();
+    await this.#sweepUploads();
+  }
+
+  async #sweepUploads(): Promise<void> {
+    const now = this.#ctx.clock.now();
+    if (now < this.#sweepAt) return;
+    this.#sweepAt = now + SWEEP_MS;
+    for (const blobs of [this.#ctx.updates, this.#ctx.models]) await blobs.sweepUploads(now - UPLOAD_LIFE_MS);
   }
 
   async #repairRound(round: RoundRecord): Promise<void> {

@@ -6,6 +6,7 @@ import { clearUpdateLimit, judgeClearUpdate, layoutOf, parseRoundId, signDocumen
 import type {
   ClearUpdate,
   ClearVerdict,
+  Digest,
   Receipt,
   RoundId,
   SignedDocument,
@@ -13,6 +14,7 @@ import type {
   UpdateRefusal,
 } from '@carapace/aggregation';
 import { DOMAINS, sha256Hex } from '@carapace/crypto';
+import { isTerminal } from '../domain/round.ts';
 import { CoordinatorError } from '../errors.ts';
 import type { Admission, ClientRecord, PendingUpload, RoundRecord, UpdateRecord, UpdateSubmission } from '../ports.ts';
 import type { UpdateChunk, UploadAnswer } from './api.ts';
@@ -31,6 +33,8 @@ export class Uploads {
   readonly #rounds: Rounds;
   readonly #admit: (update: UpdateSubmission) => Promise<Admission>;
   readonly #locks = new KeyedLock();
+  /** What was durable when the chunk that is coming in now began, by pending upload: its own bytes count once it is whole. */
+  readonly #coming = new Map<string, number>();
 
   constructor(ctx: Context, rounds: Rounds, admit: (update: UpdateSubmission) => Promise<Admission>) {
     this.#ctx = ctx;
@@ -44,9 +48,13 @@ export class Uploads {
       if (known !== null) return this.#answerKnown(client, chunk, known);
       const expected = await this.#expect(client, chunk);
       const pending = await this.#ctx.updates.upload(pendingKey(client, chunk.update));
-      checkOffset(chunk, pending);
-      const received = await pending.append(chunk.body, chunk.total);
-      if (received < chunk.total) return { kind: 'partial', received };
+      // All bytes were durable already when an earlier process died before it admitted them: whatever is sent now completes them.
+      if (chunk.total > 0 && pending.received === chunk.total) await drain(chunk.body);
+      else {
+        checkOffset(chunk, pending);
+        const received = await this.#append(client, chunk, pending);
+        if (received < chunk.total) return { kind: 'partial', received };
+      }
       return this.#finish(client, chunk, expected, pending);
     });
   }
@@ -55,8 +63,18 @@ export class Uploads {
     const known = await this.#ctx.store.findUpdate(update);
     if (known?.client === client.id && known.round === round)
       return { kind: 'admitted', receipt: this.#receipt(known) };
-    const pending = await this.#ctx.updates.upload(pendingKey(client, update));
-    return { kind: 'partial', received: pending.received };
+    const key = pendingKey(client, update);
+    return { kind: 'partial', received: this.#coming.get(key) ?? (await this.#ctx.updates.upload(key)).received };
+  }
+
+  async #append(client: ClientRecord, chunk: UpdateChunk, pending: PendingUpload): Promise<number> {
+    const key = pendingKey(client, chunk.update);
+    this.#coming.set(key, pending.received);
+    try {
+      return await pending.append(chunk.body, chunk.total);
+    } finally {
+      this.#coming.delete(key);
+    }
   }
 
   async #finish(
@@ -68,7 +86,6 @@ export class Uploads {
     const bytes = await pending.read();
     const verdict = sha256Hex(bytes) === chunk.digest ? expected.judge(bytes) : null;
     if (verdict?.kind !== 'admitted') {
-      await pending.discard();
       throw await this.#refuse(
         client,
         chunk,
@@ -76,13 +93,29 @@ export class Uploads {
         verdict?.why ?? 'the bytes differ from the announced digest',
       );
     }
-    // Judged first, then named and durable, then admitted: a receipt never speaks of bytes that are not on disk.
-    if (!(await pending.commit(chunk.digest)))
-      throw await this.#refuse(client, chunk, 'UPDATE_DIGEST', 'the bytes changed on disk');
-    const admission = await this.#admit(submissionOf(client, chunk, verdict.update, this.#ctx.clock.now()));
+    const submission = submissionOf(client, chunk, verdict.update, this.#ctx.clock.now());
+    // One at a time for the same bytes: a refused copy must not take the accepted one's blob away.
+    const admission = await this.#locks.run(chunk.digest, () => this.#admitDurably(submission, pending));
+    if (admission === null) throw await this.#refuse(client, chunk, 'UPDATE_DIGEST', 'the bytes changed on disk');
     if (admission.kind === 'refused') throw await this.#refuse(client, chunk, admission.code, 'decided at admission');
     if (!admission.again) this.#tell(admission.record);
     return { kind: 'admitted', receipt: this.#receipt(admission.record) };
+  }
+
+  /** Named and durable, then admitted: a receipt never speaks of bytes that are not on disk. Null when they changed there. */
+  async #admitDurably(submission: UpdateSubmission, pending: PendingUpload): Promise<Admission | null> {
+    const { round, digest } = submission;
+    if (!(await pending.commit(digest))) return null;
+    const admission = await this.#admit(submission);
+    if (admission.kind === 'refused' && !(await this.#isAwaited(round, digest))) await this.#ctx.updates.delete(digest);
+    return admission;
+  }
+
+  /** Whether the aggregation of a round that runs will read this blob: two clients may have sent the same bytes. */
+  async #isAwaited(id: RoundId, digest: Digest): Promise<boolean> {
+    const round = await this.#ctx.store.findRound(id);
+    if (round === null || isTerminal(round.state)) return false;
+    return (await this.#ctx.store.listUpdateDigests(id)).includes(digest);
   }
 
   #tell({ round, client, bytes, examples, metrics }: UpdateRecord): void {
@@ -147,8 +180,10 @@ export class Uploads {
     return own.status === 'revoked' ? 'CLIENT_REVOKED' : 'ROUND_NOT_COLLECTING';
   }
 
+  /** A refusal is final: what came of the update before it is dropped. */
   async #refuse(client: ClientRecord, chunk: UpdateChunk, code: UpdateRefusal, why: string): Promise<CoordinatorError> {
     const now = this.#ctx.clock.now();
+    await (await this.#ctx.updates.upload(pendingKey(client, chunk.update))).discard();
     await this.#ctx.store.recordRefusal(chunk.round, client.id, chunk.update, code, now);
     this.#ctx.emit({
       kind: 'update-refused',
@@ -170,6 +205,11 @@ export class Uploads {
     const receipt: Receipt = { update, round, client, digest, bytes, admittedAt: at };
     return signDocument(this.#ctx.key, DOMAINS.receipt, receipt);
   }
+}
+
+/** Read to its end, because the digest of what was signed is checked on the way. */
+async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _chunk of body);
 }
 
 function checkOffset(chunk: UpdateChunk, pending: PendingUpload): void {

@@ -111,6 +111,8 @@ function readModelFile(file: Uint8Array): { tensors: TensorSpec[]; weights: Floa
         'the metadata has no `topology` (the modelTopology JSON of a TensorFlow.js layers model)',
       );
     JSON.parse(topology);
+    const crooked = tensors.find(({ name }) => /[\p{Cc}\p{Cs}]/u.test(name));
+    if (crooked !== undefined) throw new CoordinatorError('MODEL_INVALID', 'a tensor name has a control character');
     const specified = defaultPolicies(tensors);
     layoutOf(specified);
     return { tensors: specified, weights, topology };

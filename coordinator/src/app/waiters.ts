@@ -17,6 +17,10 @@ export class Waiters {
     return [...this.#waiting.keys()];
   }
 
+  has(client: ClientId): boolean {
+    return this.#waiting.has(client);
+  }
+
   /** Starts to listen at once: a bell that rings before the returned promise is awaited is not missed. */
   wait(client: ClientId, waitMs: number, signal: AbortSignal): Promise<Outcome> {
     if (this.#closing) return Promise.resolve('closing');

@@ -1,5 +1,5 @@
 /** From a task to what one of its rounds may do, and when the next one may open. */
-import type { Task } from '@carapace/aggregation';
+import type { Cohort, Task } from '@carapace/aggregation';
 import type { Instant, RoundPlan } from './round.ts';
 
 /** Aggregation and evaluation each get this long; both are bounded work, so a longer silence means a lost worker. */
@@ -12,13 +12,18 @@ export function planOf(task: Task): RoundPlan {
   return {
     target: cohort.target,
     minimum: cohort.minimum,
-    cohort: Math.ceil(cohort.target * cohort.overSelection),
+    cohort: overSelected(cohort),
     perSite: cohort.perSite,
-    selectionMs: cohort.selectionSeconds * 1000,
-    reportMs: cohort.reportSeconds * 1000,
-    graceMs: cohort.graceSeconds * 1000,
+    selectionMs: Math.round(cohort.selectionSeconds * 1000),
+    reportMs: Math.round(cohort.reportSeconds * 1000),
+    graceMs: Math.round(cohort.graceSeconds * 1000),
     workMs: WORK_MS,
   };
+}
+
+/** Rounded up from the decimals that were written: in binary64, 10 x 1.1 is a hair above 11, and no twelfth client is wanted. */
+function overSelected({ target, overSelection }: Cohort): number {
+  return Math.ceil(Number((target * overSelection).toPrecision(12)));
 }
 
 /**

@@ -15,6 +15,7 @@ import type { BlobStore, PendingUpload } from '../../ports.ts';
 export async function openBlobs(directory: string): Promise<BlobStore> {
   const paths = new Paths(directory);
   await mkdir(paths.pending, { recursive: true, mode: 0o700 });
+  await syncDirectory(directory);
   return {
     put: (bytes) => put(paths, bytes),
     get: (digest) => get(paths, digest),
@@ -49,7 +50,7 @@ class Paths {
 
 async function put(paths: Paths, bytes: Uint8Array): Promise<Digest> {
   const digest = parseDigest(createHash('sha256').update(bytes).digest('hex'));
-  if ((await sizeOf(paths.blob(digest))) === bytes.length) return digest;
+  // Written although it may be there: what is there may be corrupt, or not durable yet.
   const draft = join(paths.pending, `${randomUUID()}.tmp`);
   return durably(draft, async () => {
     const file = await open(draft, 'wx', 0o600);
@@ -111,6 +112,7 @@ async function append(path: string, from: number, chunk: AsyncIterable<Uint8Arra
   try {
     const end = await writeAll(file, from, chunk, limit);
     await file.datasync();
+    if (from === 0) await syncDirectory(dirname(path));
     return end;
   } catch (error) {
     // What came before the failure is not acknowledged: it must not be taken for received later.
@@ -131,10 +133,16 @@ async function writeAll(
   for await (const piece of chunk) {
     if (at + piece.length > limit)
       throw new CoordinatorError('BODY_TOO_LARGE', `more than the announced ${limit} bytes`);
-    await file.write(piece, 0, piece.length, at);
-    at += piece.length;
+    at += await writeWhole(file, piece, at);
   }
   return at;
+}
+
+/** A disk that fills up takes a part of what it is given: the rest must be asked for again, or the error would be lost. */
+async function writeWhole(file: FileHandle, piece: Uint8Array, at: number): Promise<number> {
+  for (let done = 0; done < piece.length;)
+    done += (await file.write(piece, done, piece.length - done, at + done)).bytesWritten;
+  return piece.length;
 }
 
 /** Gives a durable file its name. */

@@ -12,23 +12,26 @@ import {
 import type { CoveredMessage, ParsedSignature, PublicKey } from '@carapace/crypto';
 import type { FastifyRequest } from 'fastify';
 import { CoordinatorError } from '../../errors.ts';
-import type { CoordinatorApi } from '../../app/api.ts';
 import type { ApiKeyRecord, ClientRecord, Clock, Role } from '../../ports.ts';
+import type { Edge } from './edge.ts';
 
 /** What a role may do: each also does what those before it do. */
 const RANK: Readonly<Record<Role, number>> = { auditor: 0, operator: 1, admin: 2 };
 
 export async function authenticateOperator(
-  api: CoordinatorApi,
+  { api, attempts }: Edge,
   request: FastifyRequest,
   needed: Role,
 ): Promise<ApiKeyRecord> {
-  const header = request.headers.authorization;
-  if (header === undefined)
-    throw new CoordinatorError('AUTHENTICATION_REQUIRED', 'send `authorization: Bearer <API key>`');
-  const text = /^Bearer (\S+)$/.exec(header)?.[1];
-  const key = text === undefined ? null : await api.authenticateApiKey(text);
-  if (key === null) throw new CoordinatorError('API_KEY_INVALID', 'the API key is unknown, revoked or wrong');
+  const key = await attempts.guard(request.ip, claimedApiKey(request), async () => {
+    const header = request.headers.authorization;
+    if (header === undefined)
+      throw new CoordinatorError('AUTHENTICATION_REQUIRED', 'send `authorization: Bearer <API key>`');
+    const text = /^Bearer (\S+)$/.exec(header)?.[1];
+    const found = text === undefined ? null : await api.authenticateApiKey(text);
+    if (found === null) throw new CoordinatorError('API_KEY_INVALID', 'the API key is unknown, revoked or wrong');
+    return found;
+  });
   if (RANK[key.role] < RANK[needed])
     throw new CoordinatorError('ROLE_INSUFFICIENT', `this needs the role ${needed}, the key has ${key.role}`);
   return key;
@@ -39,24 +42,38 @@ export async function authenticateOperator(
  * sequence number was never used before. Nothing has a side effect before the last check, which is that number itself.
  */
 export async function authenticateClient(
-  api: CoordinatorApi,
-  clock: Clock,
+  { api, clock, attempts }: Edge,
   request: FastifyRequest,
   body: Uint8Array | null,
 ): Promise<ClientRecord> {
-  const { message, parsed } = readSignature(clock, request, body);
-  const client = await api.authenticateClient(parsed.keyId);
-  if (client === null)
-    throw new CoordinatorError('CLIENT_UNKNOWN', 'no active client has this key: not enrolled here, or revoked');
-  check(client.publicKey as PublicKey, message, parsed);
-  if (message.sequence !== undefined) {
-    const { accepted, highest } = await api.acceptSequence(client.id, message.sequence);
+  const { client, sequence } = await attempts.guard(request.ip, claimedKeyId(request), async () => {
+    const { message, parsed } = readSignature(clock, request, body);
+    const found = await api.authenticateClient(parsed.keyId);
+    if (found === null) throw unknownClient();
+    check(found.publicKey as PublicKey, message, parsed);
+    return { client: found, sequence: message.sequence };
+  });
+  if (sequence !== undefined) {
+    const { accepted, highest } = await api.acceptSequence(client.id, sequence);
     if (!accepted)
-      throw new CoordinatorError('SEQUENCE_REPLAYED', `the number ${message.sequence} was used before`, {
+      throw new CoordinatorError('SEQUENCE_REPLAYED', `the number ${sequence} was used before`, {
         members: { highest: String(highest) },
       });
   }
   return client;
+}
+
+export function unknownClient(): CoordinatorError {
+  return new CoordinatorError('CLIENT_UNKNOWN', 'no active client has this key: not enrolled here, or revoked');
+}
+
+/** Which credential the request claims to hold, before anything of it is believed. */
+function claimedApiKey(request: FastifyRequest): string {
+  return /^Bearer cak1\.([a-z2-7]{26})\./.exec(request.headers.authorization ?? '')?.[1] ?? '';
+}
+
+function claimedKeyId(request: FastifyRequest): string {
+  return /;keyid="([A-Za-z0-9_-]{43})"/.exec(String(request.headers['signature-input'] ?? ''))?.[1] ?? '';
 }
 
 /** Proof of possession at enrolment: the request is signed by the very key that it brings. */

@@ -6,16 +6,16 @@ import type { ApiKeyRecord, ClientRecord, TokenRecord, VersionRecord } from '../
 
 const strict = { additionalProperties: false } as const;
 
+/** Without control characters and lone surrogates: a database cannot keep the ones, a terminal would obey the others. */
 export const text = (description: string, maxLength = 200): TString =>
-  Type.String({ description, minLength: 1, maxLength });
+  Type.String({ description, minLength: 1, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]+$' });
 export const object = <P extends Record<string, TSchema>>(properties: P): TObject<P> => Type.Object(properties, strict);
 /** An object whose members this page does not fix, such as a task document or a time line's detail. */
 export const open = (description: string): ReturnType<typeof Type.Unsafe<Record<string, unknown>>> =>
   Type.Unsafe<Record<string, unknown>>({ type: 'object', description, additionalProperties: true });
 
-export const PROBLEM: TSchema = Type.Unsafe<Record<string, unknown>>({
+const problem: TSchema = Type.Unsafe<Record<string, unknown>>({
   type: 'object',
-  description: 'Problem details (RFC 9457) with a stable code',
   additionalProperties: true,
   required: ['type', 'title', 'status', 'code', 'detail', 'instance'],
   properties: {
@@ -27,6 +27,13 @@ export const PROBLEM: TSchema = Type.Unsafe<Record<string, unknown>>({
     instance: { type: 'string' },
   },
 });
+
+/** The answer of every refusal. */
+export const PROBLEM: { readonly description: string; readonly content: Record<string, { readonly schema: TSchema }> } =
+  {
+    description: 'Problem details (RFC 9457) with a stable code',
+    content: { 'application/problem+json': { schema: problem } },
+  };
 
 export function clientView(client: ClientRecord): Record<string, unknown> {
   const { publicKey, ...rest } = client;

@@ -3,59 +3,49 @@ import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify from 'fastify';
-import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CoordinatorError } from '../../errors.ts';
-import type { CoordinatorApi } from '../../app/api.ts';
-import type { Clock } from '../../ports.ts';
-import type { Telemetry } from '../telemetry/telemetry.ts';
 import { docsPage } from './docs-page.ts';
-import { sendProblem } from './problem.ts';
+import type { Edge, EdgeParts, Limits, Server, ServerOptions } from './edge.ts';
+import { FailedAttempts } from './failed-attempts.ts';
+import { answerCrookedRequest, sendProblem } from './problem.ts';
 import { clientRoutes } from './routes/clients.ts';
 import { healthRoutes } from './routes/health.ts';
 import { modelRoutes } from './routes/models.ts';
-import { operatorRoutes } from './routes/operators.ts';
+import { modelUploadRoute, operatorRoutes } from './routes/operators.ts';
 import { publicRoutes } from './routes/public.ts';
-
-export interface ServerOptions {
-  readonly name: string;
-  readonly version: string;
-  readonly publicModels: boolean;
-  readonly enrolmentsPerMinute: number;
-  readonly log: 'silent' | 'error' | 'info';
-}
-
-export interface Edge {
-  readonly api: CoordinatorApi;
-  readonly clock: Clock;
-  readonly telemetry: Telemetry;
-  readonly options: ServerOptions;
-}
-
-export type Server = FastifyInstance<
-  RawServerDefault,
-  IncomingMessage,
-  ServerResponse,
-  FastifyBaseLogger,
-  TypeBoxTypeProvider
->;
+import { JSON_TYPE, strictJson } from './strict-json.ts';
 
 const JSON_LIMIT = 256 * 1024;
-/** A chunk of an update over the slowest link that is meant to work (256 kbit/s). */
-const REQUEST_MS = 300_000;
+const LIMITS: Limits = {
+  headersMs: 10_000,
+  // A chunk of an update over the slowest link that is meant to work (256 kbit/s).
+  requestMs: 300_000,
+  idleMs: 90_000,
+  checkMs: 2_000,
+};
 
-export async function buildServer(edge: Edge): Promise<Server> {
+export async function buildServer(parts: EdgeParts): Promise<Server> {
+  const { clock, options } = parts;
+  const edge: Edge = { ...parts, attempts: new FailedAttempts(options.authenticationFailuresPerMinute, clock) };
+  const limits = { ...LIMITS, ...options.limits };
   const server = Fastify({
     logger:
       edge.options.log === 'silent'
         ? false
         : { level: edge.options.log, redact: ['req.headers.authorization', 'req.headers.signature'] },
     bodyLimit: JSON_LIMIT,
-    connectionTimeout: 120_000,
+    connectionTimeout: limits.idleMs,
     keepAliveTimeout: 60_000,
-    requestTimeout: REQUEST_MS,
+    requestTimeout: limits.requestMs,
     handlerTimeout: 60_000,
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: 16_384 },
+    http: {
+      headersTimeout: limits.headersMs,
+      connectionsCheckingInterval: limits.checkMs,
+      maxHeaderSize: 16_384,
+    },
+    clientErrorHandler: answerCrookedRequest,
+    frameworkErrors: (error, request, reply) => void sendProblem(request, reply, error),
     routerOptions: { maxParamLength: 128, ignoreTrailingSlash: false },
     forceCloseConnections: 'idle',
     return503OnClosing: true,
@@ -64,9 +54,13 @@ export async function buildServer(edge: Edge): Promise<Server> {
     // Nothing is coerced or silently dropped: what does not fit its schema is refused.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: false } },
   }).withTypeProvider<TypeBoxTypeProvider>();
-  useStrictContentTypes(server);
-  server.setErrorHandler((error, request, reply) => sendProblem(request, reply, error));
-  server.setNotFoundHandler((request, reply) => sendProblem(request, reply, notFound(server, request)));
+  useStrictJson(server);
+  server.setErrorHandler((error, request, reply) => {
+    if (error instanceof CoordinatorError && isAuthenticationFailure(error))
+      edge.telemetry.observeAuthenticationFailure(error.code);
+    return sendProblem(request, reply, error);
+  });
+  server.setNotFoundHandler((request, reply) => sendProblem(request, reply, notFound(server, request, reply)));
   server.addHook('onResponse', (request, reply, done) => {
     edge.telemetry.observeRequest(
       request.method,
@@ -79,6 +73,7 @@ export async function buildServer(edge: Edge): Promise<Server> {
   await server.register(cors, {
     origin: '*',
     methods: ['GET', 'HEAD'],
+    strictPreflight: false,
     exposedHeaders: ['etag', 'content-length', 'content-range'],
   });
   await describeApi(server, edge.options);
@@ -86,36 +81,33 @@ export async function buildServer(edge: Edge): Promise<Server> {
   healthRoutes(server, edge);
   operatorRoutes(server, edge);
   modelRoutes(server, edge);
+  await server.register(async (scope) => modelUploadRoute(scope as Server, edge));
   await server.register(async (scope) => clientRoutes(scope as Server, edge));
   await server.ready();
   return server;
 }
 
-/**
- * Content types are matched to the letter: Fastify has twice let a crooked one (a tab, trailing garbage) slip past body validation
- * (CVE-2026-25223, CVE-2026-3419).
- */
-function useStrictContentTypes(server: Server): void {
+function useStrictJson(server: Server): void {
   server.removeAllContentTypeParsers();
-  const parse = server.getDefaultJsonParser('error', 'error');
-  server.addContentTypeParser(
-    /^application\/json(?:; ?charset=utf-8)?$/i,
-    { parseAs: 'string' },
-    (request, body, done) => {
-      if (body === '') done(new CoordinatorError('REQUEST_INVALID', 'the body is empty'));
-      else void parse(request, body as string, done);
-    },
+  const parse = strictJson(server);
+  server.addContentTypeParser(JSON_TYPE, { parseAs: 'string' }, (request, body, done) =>
+    parse(request, body as string, done),
   );
 }
 
-function notFound(server: Server, request: FastifyRequest): CoordinatorError {
+function notFound(server: Server, request: FastifyRequest, reply: FastifyReply): CoordinatorError {
   const path = request.url.split('?')[0] ?? '';
   const others = (['GET', 'POST', 'PUT', 'DELETE'] as const).filter(
     (method) => method !== request.method && server.findRoute({ method, url: path }) !== null,
   );
-  return others.length === 0
-    ? new CoordinatorError('NOT_FOUND', 'there is no such route; /docs lists them')
-    : new CoordinatorError('METHOD_NOT_ALLOWED', `this route takes ${others.join(', ')}`);
+  if (others.length === 0) return new CoordinatorError('NOT_FOUND', 'there is no such route; /docs lists them');
+  void reply.header('allow', others.join(', '));
+  return new CoordinatorError('METHOD_NOT_ALLOWED', `this route takes ${others.join(', ')}`);
+}
+
+/** Everything about who speaks and how often, and nothing about what is said. */
+function isAuthenticationFailure({ status, code }: CoordinatorError): boolean {
+  return status === 401 || code === 'ROLE_INSUFFICIENT' || code === 'SEQUENCE_REPLAYED' || code === 'RATE_LIMITED';
 }
 
 async function describeApi(server: Server, options: ServerOptions): Promise<void> {

@@ -13,7 +13,13 @@ import { CoordinatorError } from '../../errors.ts';
 import type { Job, JobHandlers, JobQueue } from '../../ports.ts';
 
 export type QueueLocation =
-  { readonly kind: 'postgres'; readonly pool: pg.Pool } | { readonly kind: 'redis'; readonly url: string };
+  | {
+      readonly kind: 'postgres';
+      readonly pool: pg.Pool;
+      /** No other process can be at work: what an earlier one was in the middle of is dropped, not waited for. */
+      readonly alone: boolean;
+    }
+  | { readonly kind: 'redis'; readonly url: string };
 
 /** Stepping is short and frequent; work is long and heavy, and must not stand in its way. */
 const LANES = { rounds: 4, work: 2 } as const;
@@ -47,6 +53,9 @@ interface Connections {
 export async function openQueue(location: QueueLocation, onError: (error: unknown) => void): Promise<JobQueue> {
   const connections = location.kind === 'postgres' ? await onPostgres(location.pool) : onRedis(location.url, onError);
   const queues = { rounds: queueOf('rounds', connections, onError), work: queueOf('work', connections, onError) };
+  // A job that a killed process held would stay locked for LOCKS; the reconciler re-creates what the records want at once.
+  if (location.kind === 'postgres' && location.alone)
+    await withDeadline(Promise.all([queues.rounds, queues.work].map((queue) => queue.obliterate({ force: true }))));
   const workers: Worker[] = [];
   return {
     add: async (job, { at, key } = {}) => {

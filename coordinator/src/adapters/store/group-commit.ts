@@ -2,6 +2,7 @@
  * Joins calls that arrive together into one batch: one commit (one fsync) serves them all. While a batch is in flight the next
  * one gathers, so a lone call waits for nothing and a crowd pays once.
  */
+import { CoordinatorError } from '../../errors.ts';
 
 interface Call<Item, Result> {
   readonly item: Item;
@@ -11,7 +12,7 @@ interface Call<Item, Result> {
 
 const BATCH_LIMIT = 256;
 
-/** @param run answers every item of a batch in order; its error reaches every caller of the batch */
+/** @param run answers every item of a batch in order, or throws and has done nothing */
 export function groupCommit<Item, Result>(
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
 ): (item: Item) => Promise<Result> {
@@ -38,16 +39,22 @@ export function groupCommit<Item, Result>(
   };
 }
 
+/** When a batch fails, its items are tried alone: the one that the database refuses keeps its error to itself. */
 async function settle<Item, Result>(
   batch: readonly Call<Item, Result>[],
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
 ): Promise<void> {
+  let results: readonly Result[];
   try {
-    const results = await run(batch.map(({ item }) => item));
-    if (results.length !== batch.length)
-      throw new Error(`a batch of ${batch.length} calls got ${results.length} results`);
-    batch.forEach(({ resolve }, index) => resolve(results[index] as Result));
+    results = await run(batch.map(({ item }) => item));
   } catch (error) {
-    for (const { reject } of batch) reject(error);
+    // A database that does not answer is not asked once per item.
+    if (batch.length > 1 && !(error instanceof CoordinatorError)) {
+      for (const call of batch) await settle([call], run);
+    } else {
+      for (const { reject } of batch) reject(error);
+    }
+    return;
   }
+  batch.forEach(({ resolve }, index) => resolve(results[index] as Result));
 }

@@ -6,50 +6,64 @@ import { CoordinatorError } from '../../errors.ts';
 const FOLDER = new URL('./migrations/', import.meta.url);
 const MIGRATION_LOCK = 7_246_000;
 
-interface Migration {
+export interface Migration {
   readonly number: number;
   readonly name: string;
   readonly sql: string;
 }
 
-/** @throws CoordinatorError `STORE_SCHEMA` when the database was written by a newer version */
-export async function migrate(pool: pg.Pool): Promise<void> {
-  const known = migrations();
+type Applied = Pick<Migration, 'number' | 'name'>;
+
+/** @throws CoordinatorError `STORE_SCHEMA` when what the database has is not a beginning of what this version knows */
+export async function migrate(pool: pg.Pool, known: readonly Migration[] = migrations()): Promise<void> {
   const client = await pool.connect();
   try {
-    await client.query(
-      'CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
-    );
-    for (const migration of known) await apply(client, migration);
-    await refuseNewer(client, known.at(-1)?.number ?? 0);
+    while (await applyNext(client, known));
   } finally {
     client.release();
   }
 }
 
-async function apply(client: pg.PoolClient, { number, name, sql }: Migration): Promise<void> {
+/** @returns whether there was one to apply */
+async function applyNext(client: pg.PoolClient, known: readonly Migration[]): Promise<boolean> {
   await client.query('BEGIN');
   try {
+    // The table is made under the lock too: `IF NOT EXISTS` alone lets two processes collide.
     await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
-    const { rowCount } = await client.query('SELECT 1 FROM schema_migrations WHERE number = $1', [number]);
-    if (rowCount === 0) {
-      await client.query(sql);
-      await client.query('INSERT INTO schema_migrations (number, name) VALUES ($1, $2)', [number, name]);
+    await client.query(
+      'CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
+    );
+    const { rows } = await client.query<Applied>('SELECT number, name FROM schema_migrations ORDER BY number');
+    refuseOther(rows, known);
+    const next = known[rows.length];
+    if (next !== undefined) {
+      await client.query(next.sql);
+      await client.query('INSERT INTO schema_migrations (number, name) VALUES ($1, $2)', [next.number, next.name]);
     }
     await client.query('COMMIT');
+    return next !== undefined;
   } catch (error) {
     await client.query('ROLLBACK');
     throw error;
   }
 }
 
-async function refuseNewer(client: pg.PoolClient, newestKnown: number): Promise<void> {
-  const { rows } = await client.query<{ newest: number | null }>('SELECT max(number) AS newest FROM schema_migrations');
-  const newest = rows[0]?.newest ?? 0;
-  if (newest <= newestKnown) return;
+function refuseOther(applied: readonly Applied[], known: readonly Applied[]): void {
+  const newest = applied.at(-1)?.number ?? 0;
+  const newestKnown = known.at(-1)?.number ?? 0;
+  if (newest > newestKnown) {
+    throw new CoordinatorError(
+      'STORE_SCHEMA',
+      `the database has schema ${newest}, this version of Carapace knows ${newestKnown}: run the newer version`,
+    );
+  }
+  const odd = applied.findIndex(
+    ({ number, name }, index) => known[index]?.number !== number || known[index].name !== name,
+  );
+  if (odd < 0) return;
   throw new CoordinatorError(
     'STORE_SCHEMA',
-    `the database has schema ${newest}, this version of Carapace knows ${newestKnown}: run the newer version`,
+    `the database has migration ${applied[odd]?.name} where this version of Carapace has ${known[odd]?.name}: it was changed by hand, restore a backup`,
   );
 }
 

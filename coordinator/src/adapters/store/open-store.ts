@@ -20,16 +20,23 @@ export interface OpenedStore {
 
 const ATTEMPTS = 8;
 /** Serialisation failure, deadlock, and a lost race between two INSERTs of the same row: run the body again. */
-const RETRIED = new Set(['40001', '40P01']);
+const RETRIED = new Set(['40001', '40P01', '23505']);
 const SERVER_TIMEOUTS =
   '-c search_path=public,bullmq -c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000';
 
-/** @param onFailure told when the database is lost for good (embedded) or a pooled connection broke (server) */
-export async function openStore(location: StoreLocation, onFailure: (error: unknown) => void): Promise<OpenedStore> {
+/**
+ * @param onLost told when the database is lost for good: the embedded one, that is; a server comes back
+ * @param onError told when a pooled connection broke or maintenance failed: both are tried again
+ */
+export async function openStore(
+  location: StoreLocation,
+  onLost: (error: unknown) => void,
+  onError: (error: unknown) => void = onLost,
+): Promise<OpenedStore> {
   const opened =
-    location.kind === 'embedded' ? await openEmbedded(location.directory, onFailure) : connect(location.url);
+    location.kind === 'embedded' ? await openEmbedded(location.directory, { onLost, onError }) : connect(location.url);
   const { pool } = opened;
-  pool.on('error', onFailure);
+  pool.on('error', onError);
   try {
     await migrate(pool);
   } catch (error) {
@@ -86,6 +93,11 @@ async function transaction<T>(pool: pg.Pool, name: string, body: (db: Queryable)
 async function attemptTransaction<T>(pool: pg.Pool, body: (db: Queryable) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
+  // The pool looks after idle clients alone: one that breaks between two statements of ours would end the process.
+  const onBroken = (error: Error): void => {
+    broken = error;
+  };
+  client.on('error', onBroken);
   try {
     await client.query('BEGIN');
     const result = await body(client);
@@ -93,11 +105,11 @@ async function attemptTransaction<T>(pool: pg.Pool, body: (db: Queryable) => Pro
     return result;
   } catch (error) {
     // A client that cannot roll back is not given back to the pool: its transaction ends with its connection.
-    await client.query('ROLLBACK').catch((failure: unknown) => {
-      broken = failure instanceof Error ? failure : new Error(String(failure));
-    });
+    if (isReadTimeout(error)) broken = error;
+    else await client.query('ROLLBACK').catch(onBroken);
     throw error;
   } finally {
+    client.off('error', onBroken);
     client.release(broken);
   }
 }
@@ -125,6 +137,11 @@ function unavailable(error: unknown, name?: string): unknown {
     `the database does not answer${name === undefined ? '' : ` (${name})`}: ${why}`,
     { cause: error },
   );
+}
+
+/** The statement still runs: what is sent after it would wait for it. */
+function isReadTimeout(error: unknown): error is Error {
+  return error instanceof Error && error.message === 'Query read timeout';
 }
 
 function isPoolTimeout(error: unknown): boolean {

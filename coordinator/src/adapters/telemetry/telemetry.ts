@@ -7,6 +7,8 @@ export interface Telemetry {
   readonly contentType: string;
   text(): Promise<string>;
   observeRequest(method: string, route: string, status: number, seconds: number): void;
+  /** @param reason the code of the answer */
+  observeAuthenticationFailure(reason: string): void;
 }
 
 /** What is asked for when somebody looks, instead of being counted all the time. */
@@ -32,6 +34,7 @@ export function createTelemetry(version: string, sampled: Sampled): Telemetry {
       await sample(meters, sampled);
       return registry.metrics();
     },
+    observeAuthenticationFailure: (reason) => meters.authenticationFailures.inc({ reason: reason.toLowerCase() }),
     observeRequest: (method, route, status, seconds) => {
       meters.requests.observe(
         { http_request_method: method, http_route: route, http_response_status_code: status },
@@ -80,6 +83,7 @@ function createMeters(registry: Registry) {
     received: counter('fl_update_bytes_total', 'Bytes of admitted updates', ['task']),
     sent: counter('fl_model_bytes_sent_total', 'Bytes of models sent', []),
     declined: counter('fl_participants_declined_total', 'Selected clients that declined', ['task']),
+    authenticationFailures: counter('fl_auth_failures_total', 'Requests refused for who sent them', ['reason']),
     enrolments: counter('fl_enrolments_total', 'Clients enrolled', []),
     revocations: counter('fl_revocations_total', 'Clients revoked', []),
     repairs: counter('fl_reconciler_repairs_total', 'What the reconciler had to re-create', ['what']),

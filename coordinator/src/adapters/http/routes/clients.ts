@@ -1,20 +1,30 @@
 /** What clients call; every call is signed, and a body is read only as far as the checks before it allow. */
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { parseDigest, parseRoundId, parseUpdateId } from '@carapace/aggregation';
 import { equalBytes, fromBase64url, parsePublicKey } from '@carapace/crypto';
 import { Type } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CoordinatorError } from '../../../errors.ts';
 import type { ClientRecord } from '../../../ports.ts';
-import { authenticateClient, checkPossession, digestMismatch, expectedDigest } from '../authentication.ts';
+import {
+  authenticateClient,
+  checkPossession,
+  digestMismatch,
+  expectedDigest,
+  unknownClient,
+} from '../authentication.ts';
+import { JSON_TYPE, strictJson } from '../strict-json.ts';
 import { RateLimit } from '../rate-limit.ts';
 import { object, PROBLEM, text } from '../schemas.ts';
-import type { Edge, Server } from '../server.ts';
+import type { Edge, Server } from '../edge.ts';
 import { isFresh, sendBlob } from './models.ts';
 
 const MAX_WAIT_SECONDS = 30;
 const CALL_LIMIT = 16 * 1024;
 const CHUNK_LIMIT = 64 * 1024 * 1024;
+/** How long a client that was revoked in the middle of a chunk may go on sending it. */
+const RECHECK_MS = 1_000;
 
 const signedDocument = object({ payload: Type.String(), signature: Type.String(), key: Type.String() });
 const roundParams = object({ round: text('<task>.<number>') });
@@ -36,16 +46,12 @@ const bodies = new WeakMap<FastifyRequest, Uint8Array>();
 /** A scope of its own, because it keeps the bytes of JSON bodies for their digest and lets chunks stream. */
 export function clientRoutes(server: Server, edge: Edge): void {
   server.removeAllContentTypeParsers();
-  const parse = server.getDefaultJsonParser('error', 'error');
-  server.addContentTypeParser(
-    'application/json',
-    { parseAs: 'buffer', bodyLimit: CALL_LIMIT },
-    (request, body, done) => {
-      bodies.set(request, body as Buffer);
-      void parse(request, (body as Buffer).toString('utf8'), done);
-    },
-  );
-  server.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload));
+  const parse = strictJson(server);
+  server.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer', bodyLimit: CALL_LIMIT }, (request, body, done) => {
+    bodies.set(request, body as Buffer);
+    parse(request, (body as Buffer).toString('utf8'), done);
+  });
+  server.addContentTypeParser(/^application\/octet-stream$/, (_request, payload, done) => done(null, payload));
   enrolmentRoute(server, edge);
   checkInRoutes(server, edge);
   uploadRoutes(server, edge);
@@ -60,7 +66,7 @@ function clientOf(request: FastifyRequest): ClientRecord {
 function signed(edge: Edge, operationId: string, summary: string) {
   return {
     preValidation: async (request: FastifyRequest): Promise<void> => {
-      clients.set(request, await authenticateClient(edge.api, edge.clock, request, jsonBody(request)));
+      clients.set(request, await authenticateClient(edge, request, jsonBody(request)));
     },
     schema: {
       operationId,
@@ -93,7 +99,7 @@ function enrolmentRoute(server: Server, edge: Edge): void {
     tags: ['clients’ calls'],
     summary: 'Become a client: a token for a key',
     body,
-    response: { 201: signedDocument, '4xx': PROBLEM },
+    response: { 201: signedDocument, '4xx': PROBLEM, '5xx': PROBLEM },
   };
   const onRequest = async (request: FastifyRequest): Promise<void> => {
     const retryAfterMs = limit.take(request.ip);
@@ -103,11 +109,13 @@ function enrolmentRoute(server: Server, edge: Edge): void {
       });
   };
   server.post('/v1/enrol', { onRequest, schema, bodyLimit: CALL_LIMIT }, async (request, reply) => {
+    const { token, name } = request.body;
     const publicKey = parsePublicKey(fromBase64url(request.body.publicKey));
-    checkPossession(edge.clock, request, jsonBody(request) ?? new Uint8Array(0), publicKey);
-    return reply
-      .code(201)
-      .send(await edge.api.enrol({ token: request.body.token, publicKey, name: request.body.name }));
+    const enrolment = await edge.attempts.guard(request.ip, token.split('.')[1] ?? '', async () => {
+      checkPossession(edge.clock, request, jsonBody(request) ?? new Uint8Array(0), publicKey);
+      return edge.api.enrol({ token, publicKey, name });
+    });
+    return reply.code(201).send(enrolment);
   });
 }
 
@@ -170,14 +178,17 @@ function uploadRoutes(server: Server, edge: Edge): void {
     '/v1/client/rounds/:round/updates/:update',
     { ...upload, bodyLimit: CHUNK_LIMIT, handlerTimeout: 600_000, schema: uploadSchema },
     async (request, reply) => {
-      const { params, query } = request;
-      const answer = await api.uploadUpdate(clientOf(request), {
+      const { params, query, body } = request;
+      if (!(body instanceof Readable))
+        throw new CoordinatorError('MEDIA_TYPE_UNSUPPORTED', 'send the chunk as application/octet-stream');
+      const client = clientOf(request);
+      const answer = await api.uploadUpdate(client, {
         round: parseRoundId(params.round).id,
         update: parseUpdateId(params.update),
         digest: parseDigest(query.digest),
         offset: Number(query.offset),
         total: Number(query.total),
-        body: verified(request.body as AsyncIterable<Uint8Array>, expectedDigest(request)),
+        body: verified(whileActive(edge, client, body), expectedDigest(request)),
       });
       return reply.code(answer.kind === 'partial' ? 202 : 200).send(answer);
     },
@@ -207,6 +218,24 @@ async function* verified(body: AsyncIterable<Uint8Array>, expected: Uint8Array):
     yield piece;
   }
   if (!equalBytes(hash.digest(), expected)) throw digestMismatch();
+}
+
+/** The body as it comes, as long as it comes from somebody who may still send it. */
+async function* whileActive({ api, clock }: Edge, client: ClientRecord, body: Readable): AsyncGenerator<Uint8Array> {
+  let checkedAt = clock.now();
+  try {
+    // The connection outlives a refusal, so that the answer arrives.
+    for await (const piece of body.iterator({ destroyOnReturn: false })) {
+      if (clock.now() - checkedAt >= RECHECK_MS) {
+        checkedAt = clock.now();
+        if ((await api.authenticateClient(client.key)) === null) throw unknownClient();
+      }
+      yield piece as Uint8Array;
+    }
+  } catch (cause) {
+    if (!body.errored) throw cause;
+    throw new CoordinatorError('REQUEST_INVALID', 'the connection ended in the middle of the body', { cause });
+  }
 }
 
 function goneSignal(reply: FastifyReply): AbortSignal {

@@ -1,5 +1,5 @@
 import { Type } from '@fastify/type-provider-typebox';
-import type { Edge, Server } from '../server.ts';
+import type { Edge, Server } from '../edge.ts';
 import { object, open } from '../schemas.ts';
 
 export function healthRoutes(server: Server, { api, telemetry }: Edge): void {

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream';
 import type { VersionRecord } from '../../../ports.ts';
 import { authenticateOperator } from '../authentication.ts';
 import { object, PROBLEM, text, versionView } from '../schemas.ts';
-import type { Edge, Server } from '../server.ts';
+import type { Edge, Server } from '../edge.ts';
 
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 /** A channel moves: it may be kept, but must be asked about each time. */
@@ -27,9 +27,15 @@ export function modelRoutes(server: Server, edge: Edge): void {
   const { api } = edge;
   const of = (operationId: string, summary: string) => ({
     onRequest: async (request: FastifyRequest): Promise<void> => {
-      if (!edge.options.publicModels) await authenticateOperator(api, request, 'auditor');
+      if (!edge.options.publicModels) await authenticateOperator(edge, request, 'auditor');
     },
-    schema: { operationId, tags: ['models'], summary, response: { '4xx': PROBLEM } },
+    schema: {
+      operationId,
+      tags: ['models'],
+      summary,
+      ...(edge.options.publicModels ? {} : { security: [{ operator: [] }] }),
+      response: { '4xx': PROBLEM, '5xx': PROBLEM },
+    },
   });
   const versionOf = (params: { model: string; version: string }): Promise<VersionRecord> =>
     api.findVersion(parseModelName(params.model), Number(params.version));
@@ -141,7 +147,7 @@ export async function sendBlob(
   void reply.type('application/octet-stream').header('accept-ranges', 'bytes');
   const range = rangeOf(request.headers.range, bytes);
   const sent = range === null ? bytes : range.to - range.from + 1;
-  edge.telemetry.listener({ kind: 'bytes-sent', at: edge.clock.now(), bytes: sent });
+  edge.emit({ kind: 'bytes-sent', at: edge.clock.now(), bytes: sent });
   if (range === null) return reply.header('content-length', bytes).send(stream);
   void reply
     .code(206)
@@ -163,7 +169,7 @@ async function sendSafetensors(
     version: String(version.version),
   });
   const { bytes, stream } = await edge.api.openBlob(version.weights);
-  edge.telemetry.listener({ kind: 'bytes-sent', at: edge.clock.now(), bytes: header.length + bytes });
+  edge.emit({ kind: 'bytes-sent', at: edge.clock.now(), bytes: header.length + bytes });
   void reply.type('application/x-safetensors').header('content-length', header.length + bytes);
   return reply.send(Readable.from(prefixed(header, stream)));
 }

@@ -3,10 +3,11 @@ import type { TaskId } from '@carapace/aggregation';
 import { Type } from '@fastify/type-provider-typebox';
 import type { FastifyRequest, onRequestAsyncHookHandler, RouteShorthandOptions } from 'fastify';
 import type { Actor } from '../../../app/api.ts';
+import { CoordinatorError } from '../../../errors.ts';
 import type { ApiKeyRecord, Role, TaskRecord } from '../../../ports.ts';
 import { authenticateOperator } from '../authentication.ts';
 import { apiKeyView, clientView, object, open, PROBLEM, text, tokenView, versionView } from '../schemas.ts';
-import type { Edge, Server } from '../server.ts';
+import type { Edge, Server } from '../edge.ts';
 
 const MODEL_LIMIT = 2 ** 30;
 const DAY = 86_400;
@@ -14,7 +15,7 @@ const DAY = 86_400;
 const taskParams = object({ task: text('name of the task') });
 const roundParams = object({ round: text('<task>.<number>') });
 const clientParams = object({ client: text('client id') });
-const idParams = object({ id: text('id') });
+const idParams = object({ id: Type.String({ pattern: '^[a-z2-7]{26}$', description: 'id' }) });
 const limitQuery = object({
   limit: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,3}$', description: 'how many, newest first (100)' })),
 });
@@ -25,13 +26,13 @@ export function operatorRoutes(server: Server, edge: Edge): void {
   taskRoutes(server, edge);
   clientRoutesForOperators(server, edge);
   credentialRoutes(server, edge);
-  modelRoutesForOperators(server, edge);
+  channelRoute(server, edge);
 }
 
 /** Before a byte of the body is read: a stranger's body is never parsed. */
 function needs(edge: Edge, role: Role): onRequestAsyncHookHandler {
   return async (request) => {
-    operators.set(request, await authenticateOperator(edge.api, request, role));
+    operators.set(request, await authenticateOperator(edge, request, role));
   };
 }
 
@@ -193,18 +194,17 @@ function credentialRoutes(server: Server, edge: Edge): void {
   });
 }
 
-function modelRoutesForOperators(server: Server, edge: Edge): void {
-  const { api } = edge;
-  const of = (role: Role, id: string, summary: string): ReturnType<typeof guarded> =>
-    guarded(edge, role, id, 'models', summary);
-  server.addContentTypeParser(
-    'application/x-safetensors',
-    { parseAs: 'buffer', bodyLimit: MODEL_LIMIT },
-    (_request, body, done) => done(null, body),
+/** A scope of its own: nothing but a model's file may be as large as a model, and a model's file is nothing else. */
+export function modelUploadRoute(server: Server, edge: Edge): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('application/x-safetensors', { parseAs: 'buffer' }, (_request, body, done) =>
+    done(null, body),
   );
-  const upload = of(
+  const upload = guarded(
+    edge,
     'operator',
     'uploadModel',
+    'models',
     'Publish a version from a safetensors file (application/x-safetensors) whose metadata has `topology`',
   );
   const modelParams = object({ model: text('model name') });
@@ -212,12 +212,16 @@ function modelRoutesForOperators(server: Server, edge: Edge): void {
     '/v1/models/:model/versions',
     { ...upload, bodyLimit: MODEL_LIMIT, schema: { ...upload.schema, params: modelParams } },
     async (request, reply) => {
-      if (!(request.body instanceof Uint8Array)) return reply.callNotFound();
-      const version = await api.uploadModel(parseModelName(request.params.model), request.body, actorOf(request));
+      if (!(request.body instanceof Uint8Array))
+        throw new CoordinatorError('MEDIA_TYPE_UNSUPPORTED', 'send the file as application/x-safetensors');
+      const version = await edge.api.uploadModel(parseModelName(request.params.model), request.body, actorOf(request));
       return reply.code(201).send(versionView(version));
     },
   );
-  const move = of('operator', 'moveChannel', 'Let a channel name another version');
+}
+
+function channelRoute(server: Server, edge: Edge): void {
+  const move = guarded(edge, 'operator', 'moveChannel', 'models', 'Let a channel name another version');
   const channelParams = object({
     model: text('model name'),
     channel: Type.String({ pattern: '^[a-z][a-z0-9-]{0,30}$' }),
@@ -228,7 +232,9 @@ function modelRoutesForOperators(server: Server, edge: Edge): void {
     { ...move, schema: { ...move.schema, params: channelParams, body } },
     async (request) => {
       const { model, channel } = request.params;
-      return versionView(await api.moveChannel(parseModelName(model), channel, request.body.version, actorOf(request)));
+      return versionView(
+        await edge.api.moveChannel(parseModelName(model), channel, request.body.version, actorOf(request)),
+      );
     },
   );
 }

@@ -1,7 +1,7 @@
 import { toBase64url } from '@carapace/crypto';
 import { PROTOCOL_VERSION } from '@carapace/aggregation';
 import { Type } from '@fastify/type-provider-typebox';
-import type { Edge, Server } from '../server.ts';
+import type { Edge, Server } from '../edge.ts';
 import { object } from '../schemas.ts';
 
 export function publicRoutes(server: Server, { api, clock, options }: Edge): void {

@@ -23,18 +23,20 @@ const CLOSE_DEADLINE_MS = 4_000;
 
 export class Engine {
   readonly #worker: Worker;
+  readonly #onLost: (cause: Error) => void;
   readonly #pending = new Map<number, Pending>();
   #next = 0;
   #ended: Error | null = null;
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, onLost: (cause: Error) => void) {
     this.#worker = worker;
+    this.#onLost = onLost;
   }
 
-  /** @param onLost called when the thread ends unasked: nothing can be stored any more, so the process should end too */
+  /** @param onLost called when the engine fails or ends unasked: nothing can be stored any more, so the process should end too */
   static async open(directory: string, onLost: (cause: Error) => void): Promise<Engine> {
     const worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData: { directory } });
-    const engine = new Engine(worker);
+    const engine = new Engine(worker, onLost);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(
       () => reject(unavailable(`the embedded database did not open within ${OPEN_DEADLINE_MS / 1000} s`)),
@@ -46,8 +48,7 @@ export class Engine {
     });
     const lost = (cause: Error): void => {
       reject(cause);
-      if (engine.#ended === null) onLost(cause);
-      engine.#end(cause);
+      engine.lose(cause);
     };
     worker.on('error', (cause) => lost(unavailable('the embedded database failed', cause)));
     worker.on('exit', (code) => lost(unavailable(`the embedded database ended with code ${code}`)));
@@ -97,10 +98,21 @@ export class Engine {
   }
 
   #settle(message: Exclude<EngineReply, { kind: 'ready' }>): void {
+    if (message.kind === 'failed') {
+      // An SQL error is an answer; this is the engine itself.
+      this.lose(unavailable(`the embedded database failed: ${message.message}`));
+      return;
+    }
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
-    if (message.kind === 'failed') pending?.reject(unavailable(message.message));
-    else pending?.resolve(message.kind === 'output' ? message.bytes : new Uint8Array(0));
+    pending?.resolve(message.kind === 'output' ? message.bytes : new Uint8Array(0));
+  }
+
+  /** Nothing is asked of it any more: only a new start recovers, from the log. */
+  lose(cause: Error): void {
+    if (this.#ended === null) this.#onLost(cause);
+    this.#end(cause);
+    void this.#worker.terminate();
   }
 
   #end(cause: Error): void {

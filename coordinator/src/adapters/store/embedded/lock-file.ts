@@ -1,97 +1,44 @@
 /**
  * One process per data directory. PGlite takes no lock of its own: of two processes on one directory, both would get
- * acknowledgements and one would lose everything. A lock left by a killed process is recognised and taken over.
+ * acknowledgements and one would lose everything. The lock is the operating system's, on a file that SQLite (a part of Node)
+ * holds open: it ends with the process however that ends, so there is no stale lock to judge, nor a race to remove it.
  */
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { CoordinatorError } from '../../../errors.ts';
 
-interface Holder {
-  readonly pid: number;
-  /** When the process started, in clock ticks since boot: a reused pid has another. Null where there is no /proc. */
-  readonly startedAt: string | null;
-}
+const SQLITE_BUSY = 5;
 
 /** @returns a function that releases the lock. @throws CoordinatorError `STORE_LOCKED` naming the process that holds it */
 export function lockDirectory(directory: string, path: string): () => void {
-  for (let attempt = 0; attempt < 3; attempt++) {
-    if (tryCreate(path)) return () => rmSync(path, { force: true });
-    const holder = readHolder(path);
-    if (holder !== null && isAlive(holder)) {
-      throw new CoordinatorError(
-        'STORE_LOCKED',
-        `process ${holder.pid} has ${directory} open: stop it, or use another data directory`,
-      );
-    }
-    removeStale(path);
-  }
-  throw new CoordinatorError('STORE_LOCKED', `other processes keep taking ${directory}: start one coordinator only`);
-}
-
-/** Written elsewhere and linked, so that a lock file always has its content: a half-made one would look abandoned. */
-function tryCreate(path: string): boolean {
-  const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, JSON.stringify({ pid: process.pid, startedAt: startOf(process.pid) } satisfies Holder), {
-    mode: 0o600,
-    flush: true,
-  });
+  const holder = `${path}.pid`;
+  const lock = new DatabaseSync(path);
   try {
-    linkSync(draft, path);
-    return true;
+    lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {
-    if (isCode(error, 'EEXIST')) return false;
-    throw error;
-  } finally {
-    rmSync(draft, { force: true });
+    lock.close();
+    if (!isBusy(error)) throw error;
+    throw new CoordinatorError(
+      'STORE_LOCKED',
+      `${nameOf(holder)} has ${directory} open: stop it, or use another data directory`,
+    );
   }
+  // Only for the message above: nothing depends on it.
+  writeFileSync(holder, String(process.pid), { mode: 0o600 });
+  return () => {
+    rmSync(holder, { force: true });
+    lock.close();
+  };
 }
 
-/** Moves a dead holder's lock aside; when another process was faster, what was moved is alive and goes back. */
-function removeStale(path: string): void {
-  const aside = `${path}.${process.pid}.stale`;
+function nameOf(holder: string): string {
   try {
-    renameSync(path, aside);
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return;
-    throw error;
-  }
-  const moved = readHolder(aside);
-  if (moved !== null && isAlive(moved)) linkSync(aside, path);
-  rmSync(aside, { force: true });
-}
-
-/** Null when the file is gone, or was torn by a crash before its content was written. */
-function readHolder(path: string): Holder | null {
-  try {
-    const holder = JSON.parse(readFileSync(path, 'utf8')) as Partial<Holder>;
-    return typeof holder.pid === 'number' ? { pid: holder.pid, startedAt: holder.startedAt ?? null } : null;
-  } catch (error) {
-    if (error instanceof SyntaxError || isCode(error, 'ENOENT')) return null;
-    throw error;
+    return `process ${readFileSync(holder, 'utf8')}`;
+  } catch {
+    return 'another process';
   }
 }
 
-function isAlive(holder: Holder): boolean {
-  if (holder.pid === process.pid) return holder.startedAt === startOf(process.pid);
-  try {
-    process.kill(holder.pid, 0);
-  } catch (error) {
-    return isCode(error, 'EPERM');
-  }
-  const started = startOf(holder.pid);
-  return started === null || holder.startedAt === null || started === holder.startedAt;
-}
-
-/** Field 22 of /proc/<pid>/stat; the command name before it may hold spaces and parentheses. */
-function startOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch (error) {
-    if (isCode(error, 'ENOENT') || isCode(error, 'ESRCH')) return null;
-    throw error;
-  }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
 }

@@ -1,12 +1,14 @@
 /** The embedded default: a real `pg.Pool` whose sockets end in a PGlite in this process, durable on disk, one process per directory. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { CoordinatorError } from '../../../errors.ts';
 import { Engine } from './engine.ts';
 import { lockDirectory } from './lock-file.ts';
 import { maintain } from './maintenance.ts';
 import { Session } from './session.ts';
+import type { SessionLimits } from './session.ts';
 import { EngineSocket } from './socket.ts';
 
 /** The PostgreSQL inside the pinned PGlite: its data directories are of this major version and no other opens them. */
@@ -17,35 +19,55 @@ export interface OpenedPool {
   readonly close: () => Promise<void>;
 }
 
+/** As PostgreSQL servers are asked to keep them in `open-store.ts`. */
+const LIMITS: SessionLimits = { turnMs: 10_000, idleMs: 30_000, statementMs: 30_000 };
+/** A client that is never given back must not keep the process from ending. */
+const DRAIN_MS = 5_000;
+
+export interface EmbeddedEvents {
+  /** The database ended unasked: nothing can be stored any more. */
+  readonly onLost: (error: unknown) => void;
+  /** Something in the background failed, and will be tried again. */
+  readonly onError: (error: unknown) => void;
+}
+
 /** @throws CoordinatorError `STORE_LOCKED`, `STORE_SCHEMA` or `STORE_UNAVAILABLE` */
-export async function openEmbedded(directory: string, onFailure: (error: unknown) => void): Promise<OpenedPool> {
+export async function openEmbedded(
+  directory: string,
+  { onLost, onError }: EmbeddedEvents,
+  limits: SessionLimits = LIMITS,
+): Promise<OpenedPool> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const unlock = lockDirectory(directory, join(directory, 'lock'));
+  let engine: Engine | null = null;
   try {
     const data = join(directory, 'data');
     checkMajor(data);
-    const engine = await Engine.open(data, onFailure);
-    const pool = poolOver(engine);
+    engine = await Engine.open(data, onLost);
+    const pool = poolOver(engine, limits);
     // One engine is one session: said once, it holds for every client. BullMQ's tables live in a schema of their own.
     await pool.query('SET search_path TO public, bullmq');
-    const stopMaintenance = maintain(pool, onFailure);
+    const stopMaintenance = maintain(pool, onError);
+    const drain = async (): Promise<void> => {
+      stopMaintenance();
+      await Promise.race([pool.end(), sleep(DRAIN_MS, undefined, { ref: false })]);
+    };
     return {
       pool,
-      close: async () => {
-        await stopMaintenance().catch(onFailure);
-        await pool.end();
-        await engine.close();
-        unlock();
-      },
+      close: () =>
+        drain()
+          .then(() => engine?.close())
+          .finally(unlock),
     };
   } catch (error) {
+    await engine?.close().catch(onError);
     unlock();
     throw error;
   }
 }
 
-function poolOver(engine: Engine): pg.Pool {
-  const session = new Session(engine);
+function poolOver(engine: Engine, limits: SessionLimits): pg.Pool {
+  const session = new Session(engine, limits);
   const pool = new pg.Pool({
     // Every BullMQ worker keeps one client for LISTEN; the rest share one engine, so more would only wait in another queue.
     max: 30,
@@ -55,6 +77,7 @@ function poolOver(engine: Engine): pg.Pool {
     password: '',
     ssl: false,
     connectionTimeoutMillis: 30_000,
+    query_timeout: limits.statementMs,
     stream: () => new EngineSocket(session, `${POSTGRES_MAJOR}.0`),
   });
   // BullMQ adds a listener per queue object and never removes it.

@@ -3,7 +3,14 @@
  * a type byte, a 32-bit length that counts itself, and a body; only the start-up packet has no type byte.
  */
 
-export const FRAME = { query: 0x51, sync: 0x53, terminate: 0x58, notification: 0x41, ready: 0x5a } as const;
+export const FRAME = {
+  query: 0x51,
+  sync: 0x53,
+  terminate: 0x58,
+  error: 0x45,
+  notification: 0x41,
+  ready: 0x5a,
+} as const;
 
 /** Transaction status in ReadyForQuery: `I` is idle. */
 const IDLE = 0x49;
@@ -68,6 +75,12 @@ export function simpleQuery(sql: string): Uint8Array<ArrayBuffer> {
   return frame('Q', new TextEncoder().encode(`${sql}\0`));
 }
 
+/** An error of the SQLSTATE given, after which the client may go on. */
+export function refusal(code: string, message: string): Uint8Array<ArrayBuffer> {
+  const fields = `SERROR\0VERROR\0C${code}\0M${message}\0\0`;
+  return join(frame('E', new TextEncoder().encode(fields)), frame('Z', Uint8Array.of(IDLE)));
+}
+
 export interface Answer {
   /** For the session that asked. */
   readonly reply: Uint8Array<ArrayBuffer>;
@@ -75,6 +88,8 @@ export interface Answer {
   readonly notifications: Uint8Array<ArrayBuffer> | null;
   /** Whether the session is in a transaction block (or a failed one) after this exchange. */
   readonly inTransaction: boolean;
+  /** The server ends after this answer (severity FATAL or PANIC), as when the disk does not sync. */
+  readonly isLast: boolean;
 }
 
 export function splitAnswer(output: Uint8Array<ArrayBuffer>): Answer {
@@ -82,19 +97,23 @@ export function splitAnswer(output: Uint8Array<ArrayBuffer>): Answer {
   const own: Uint8Array[] = [];
   const notes: Uint8Array[] = [];
   let inTransaction = false;
+  let isLast = false;
   for (let at = 0; at + 5 <= output.length;) {
     const length = 1 + view.getInt32(at + 1);
     const bytes = output.subarray(at, at + length);
     if (output[at] === FRAME.notification) notes.push(bytes);
     else own.push(bytes);
+    if (output[at] === FRAME.error)
+      isLast ||= /^S(FATAL|PANIC)\0/.test(new TextDecoder().decode(bytes.subarray(5, 12)));
     if (output[at] === FRAME.ready) inTransaction = output[at + 5] !== IDLE;
     at += length;
   }
-  if (notes.length === 0) return { reply: output, notifications: null, inTransaction };
+  if (notes.length === 0) return { reply: output, notifications: null, inTransaction, isLast };
   return {
     reply: own.reduce<Uint8Array<ArrayBuffer>>(join, new Uint8Array(0)),
     notifications: notes.reduce<Uint8Array<ArrayBuffer>>(join, new Uint8Array(0)),
     inTransaction,
+    isLast,
   };
 }
 

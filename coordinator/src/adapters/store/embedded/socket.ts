@@ -2,15 +2,14 @@
 import { Duplex } from 'node:stream';
 import { FRAME, FrameSplitter, greeting, isSslRequest } from './protocol.ts';
 import type { Frame } from './protocol.ts';
-import type { Session } from './session.ts';
+import type { Participant, Session } from './session.ts';
 
-export class EngineSocket extends Duplex {
+export class EngineSocket extends Duplex implements Participant {
   readonly #session: Session;
   readonly #serverVersion: string;
   readonly #splitter = new FrameSplitter();
   /** Frames since the last Query or Sync: the engine takes a whole exchange at a time. */
   #exchange: Uint8Array[] = [];
-  #inTransaction = false;
   #listens = false;
 
   constructor(session: Session, serverVersion: string) {
@@ -26,6 +25,10 @@ export class EngineSocket extends Duplex {
 
   notify(notifications: Uint8Array<ArrayBuffer>): void {
     if (!this.destroyed) this.push(notifications);
+  }
+
+  expire(): void {
+    this.destroy(new Error('terminating connection due to idle-in-transaction timeout'));
   }
 
   // What pg calls on a net.Socket.
@@ -58,10 +61,8 @@ export class EngineSocket extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#session.leave(this);
     const finish = (): void => done(error);
-    if (this.#inTransaction) this.#session.abandon(this).then(finish, finish);
-    else finish();
+    this.#session.leave(this).then(finish, finish);
   }
 
   async #feed(chunk: Uint8Array): Promise<void> {
@@ -87,8 +88,6 @@ export class EngineSocket extends Duplex {
     this.#exchange = [];
     if (!this.#listens && bytes.includes('LISTEN')) this.#listens = true;
     const answer = await this.#session.exchange(this, bytes);
-    this.#inTransaction = answer.inTransaction;
     if (!this.destroyed) this.push(answer.reply);
-    else if (answer.inTransaction) await this.#session.abandon(this);
   }
 }

@@ -45,6 +45,12 @@ export async function listClients(db: Queryable): Promise<ClientRecord[]> {
   return (await db.query<Row>(`-- list_clients\n${SELECT} ORDER BY enrolled_at, id COLLATE "C"`)).rows.map(record);
 }
 
+export async function listRevoked(db: Queryable, clients: readonly ClientId[]): Promise<ClientId[]> {
+  const sql = `-- list_revoked
+    SELECT id FROM clients WHERE id = ANY($1) AND status = 'revoked' ORDER BY id COLLATE "C"`;
+  return (await db.query<{ id: ClientId }>(sql, [clients])).rows.map(({ id }) => id);
+}
+
 export async function revokeClient(db: Queryable, id: ClientId, reason: string, now: number): Promise<boolean> {
   const revoked = await db.query(
     `-- revoke_client

@@ -27,6 +27,10 @@ export async function insertParticipants(
   const sql = `-- insert_participants
     INSERT INTO participants (round, client, status, selected_at, updated_at) SELECT $1, unnest($2::text[]), 'selected', $3, $3`;
   await db.query(sql, [round, clients, now]);
+  // Whoever is selected waits no more: a client that dies with its assignment is no candidate until it checks in again.
+  const served = `-- end_waiting
+    UPDATE client_presence SET waiting_until = 0 WHERE client = ANY($1)`;
+  await db.query(served, [clients]);
 }
 
 export async function listParticipants(db: Queryable, round: RoundId): Promise<ParticipantRecord[]> {

@@ -44,6 +44,7 @@ const OPERATIONS = {
   findClient: clients.findClient,
   findClientByKey: clients.findClientByKey,
   listClients: clients.listClients,
+  listRevoked: clients.listRevoked,
   revokeClient: clients.revokeClient,
   recordPresence: clients.recordPresence,
   acceptSequences: clients.acceptSequences,

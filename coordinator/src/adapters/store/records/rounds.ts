@@ -83,7 +83,7 @@ export async function countRounds(
 ): Promise<{ completed: number; abandonedInARow: number }> {
   const sql = `-- count_rounds
     SELECT count(*) FILTER (WHERE kind = 'completed') AS completed,
-           count(*) FILTER (WHERE kind = 'abandoned' AND number > last.number) AS abandoned
+           count(*) FILTER (WHERE kind = 'abandoned' AND rounds.number > last.number) AS abandoned
     FROM rounds, (SELECT coalesce(max(number), 0) AS number FROM rounds WHERE task = $1 AND kind = 'completed') AS last
     WHERE task = $1`;
   const { rows } = await db.query<{ completed: Int8; abandoned: Int8 }>(sql, [task]);

@@ -1,0 +1,249 @@
+/** The whole table of the round machine. A state or event that is added does not compile until its cells are filled. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { ABANDON_REASONS, isTerminal, observation, phaseEnd, step } from '../../src/domain/round.ts';
+import type { AbandonReason, Effect, RoundEvent, RoundState } from '../../src/domain/round.ts';
+import { momentsOf, STATES, tally, waiting, WEIGHTS } from './round-fixtures.ts';
+import type { Moments } from './round-fixtures.ts';
+
+type Outcome = 'stays' | 'collecting' | 'aggregating' | 'evaluating' | 'completed' | AbandonReason;
+type Situations = Readonly<Record<string, (at: Moments) => RoundEvent>>;
+
+/** Target 4, minimum 2, cohort 6. */
+const SITUATIONS = {
+  candidates: {
+    'a cohort': ({ early }) => waiting(early, 6),
+    'more than a cohort': ({ early }) => waiting(early, 9),
+    'the target, early': ({ early }) => waiting(early, 4),
+    'one short of a cohort, in the last moment': ({ end }) => waiting(end - 1, 5),
+    'one short of a cohort, at the end': ({ end }) => waiting(end, 5),
+    'the minimum, at the end': ({ end }) => waiting(end, 2),
+    'below the minimum, in the last moment': ({ end }) => waiting(end - 1, 1),
+    'below the minimum, at the end': ({ end }) => waiting(end, 1),
+    'nobody, long after the end': ({ end }) => waiting(end + 1_000_000, 0),
+  },
+  tally: {
+    'nothing yet': ({ early }) => tally(early, 0, 6),
+    'the target': ({ early }) => tally(early, 4, 2),
+    'one short of the target': ({ early }) => tally(early, 3, 3),
+    'the minimum, nobody outstanding': ({ early }) => tally(early, 2, 0),
+    'the minimum can just be met': ({ early }) => tally(early, 1, 1),
+    'the minimum cannot be met': ({ early }) => tally(early, 1, 0),
+    'the minimum, before the deadline': ({ deadline }) => tally(deadline - 1, 2, 4),
+    'the minimum, at the deadline': ({ deadline }) => tally(deadline, 2, 4),
+    'below the minimum, at the deadline': ({ deadline }) => tally(deadline, 1, 5),
+    'below the minimum, in the last moment of grace': ({ end }) => tally(end - 1, 1, 5),
+    'below the minimum, at the end of grace': ({ end }) => tally(end, 1, 5),
+    'the minimum, at the end of grace': ({ end }) => tally(end, 2, 4),
+    'the minimum, long after the end': ({ end }) => tally(end + 1_000_000, 2, 4),
+  },
+  aggregated: {
+    'of the minimum': ({ early: now }) => ({ kind: 'aggregated', now, weights: WEIGHTS, reported: 2 }),
+    'of fewer than the minimum': ({ early: now }) => ({ kind: 'aggregated', now, weights: WEIGHTS, reported: 1 }),
+  },
+  'aggregation-failed': { '': ({ early: now }) => ({ kind: 'aggregation-failed', now }) },
+  evaluated: {
+    accepted: ({ early: now }) => ({ kind: 'evaluated', now, accepted: true }),
+    refused: ({ early: now }) => ({ kind: 'evaluated', now, accepted: false }),
+  },
+  'evaluation-failed': { '': ({ early: now }) => ({ kind: 'evaluation-failed', now }) },
+  tick: {
+    'before the end': ({ end }) => ({ kind: 'tick', now: end - 1 }),
+    'at the end': ({ end }) => ({ kind: 'tick', now: end }),
+  },
+  stop: { '': ({ early: now }) => ({ kind: 'stop', now }) },
+} satisfies Record<RoundEvent['kind'], Situations>;
+
+type Cells = {
+  readonly [Event in keyof typeof SITUATIONS]: Readonly<Record<keyof (typeof SITUATIONS)[Event], Outcome>>;
+};
+
+const NO_CANDIDATES: Cells['candidates'] = {
+  'a cohort': 'stays',
+  'more than a cohort': 'stays',
+  'the target, early': 'stays',
+  'one short of a cohort, in the last moment': 'stays',
+  'one short of a cohort, at the end': 'stays',
+  'the minimum, at the end': 'stays',
+  'below the minimum, in the last moment': 'stays',
+  'below the minimum, at the end': 'stays',
+  'nobody, long after the end': 'stays',
+};
+const NO_TALLY: Cells['tally'] = {
+  'nothing yet': 'stays',
+  'the target': 'stays',
+  'one short of the target': 'stays',
+  'the minimum, nobody outstanding': 'stays',
+  'the minimum can just be met': 'stays',
+  'the minimum cannot be met': 'stays',
+  'the minimum, before the deadline': 'stays',
+  'the minimum, at the deadline': 'stays',
+  'below the minimum, at the deadline': 'stays',
+  'below the minimum, in the last moment of grace': 'stays',
+  'below the minimum, at the end of grace': 'stays',
+  'the minimum, at the end of grace': 'stays',
+  'the minimum, long after the end': 'stays',
+};
+const ENDED: Cells = {
+  candidates: NO_CANDIDATES,
+  tally: NO_TALLY,
+  aggregated: { 'of the minimum': 'stays', 'of fewer than the minimum': 'stays' },
+  'aggregation-failed': { '': 'stays' },
+  evaluated: { accepted: 'stays', refused: 'stays' },
+  'evaluation-failed': { '': 'stays' },
+  tick: { 'before the end': 'stays', 'at the end': 'stays' },
+  stop: { '': 'stays' },
+};
+
+const TABLE: Readonly<Record<RoundState['kind'], Cells>> = {
+  open: {
+    candidates: {
+      'a cohort': 'collecting',
+      'more than a cohort': 'collecting',
+      'the target, early': 'stays',
+      'one short of a cohort, in the last moment': 'stays',
+      'one short of a cohort, at the end': 'collecting',
+      'the minimum, at the end': 'collecting',
+      'below the minimum, in the last moment': 'stays',
+      'below the minimum, at the end': 'too-few-candidates',
+      'nobody, long after the end': 'too-few-candidates',
+    },
+    tally: NO_TALLY,
+    aggregated: { 'of the minimum': 'stays', 'of fewer than the minimum': 'stays' },
+    'aggregation-failed': { '': 'stays' },
+    evaluated: { accepted: 'stays', refused: 'stays' },
+    'evaluation-failed': { '': 'stays' },
+    tick: { 'before the end': 'stays', 'at the end': 'stays' },
+    stop: { '': 'task-stopped' },
+  },
+  collecting: {
+    candidates: NO_CANDIDATES,
+    tally: {
+      'nothing yet': 'stays',
+      'the target': 'aggregating',
+      'one short of the target': 'stays',
+      'the minimum, nobody outstanding': 'aggregating',
+      'the minimum can just be met': 'stays',
+      'the minimum cannot be met': 'quorum-unreachable',
+      'the minimum, before the deadline': 'stays',
+      'the minimum, at the deadline': 'aggregating',
+      'below the minimum, at the deadline': 'stays',
+      'below the minimum, in the last moment of grace': 'stays',
+      'below the minimum, at the end of grace': 'quorum-not-met',
+      'the minimum, at the end of grace': 'aggregating',
+      'the minimum, long after the end': 'aggregating',
+    },
+    aggregated: { 'of the minimum': 'stays', 'of fewer than the minimum': 'stays' },
+    'aggregation-failed': { '': 'stays' },
+    evaluated: { accepted: 'stays', refused: 'stays' },
+    'evaluation-failed': { '': 'stays' },
+    tick: { 'before the end': 'stays', 'at the end': 'stays' },
+    stop: { '': 'task-stopped' },
+  },
+  aggregating: {
+    candidates: NO_CANDIDATES,
+    tally: NO_TALLY,
+    aggregated: { 'of the minimum': 'evaluating', 'of fewer than the minimum': 'quorum-unreachable' },
+    'aggregation-failed': { '': 'aggregation-failed' },
+    evaluated: { accepted: 'stays', refused: 'stays' },
+    'evaluation-failed': { '': 'stays' },
+    tick: { 'before the end': 'stays', 'at the end': 'aggregation-timeout' },
+    stop: { '': 'task-stopped' },
+  },
+  evaluating: {
+    candidates: NO_CANDIDATES,
+    tally: NO_TALLY,
+    aggregated: { 'of the minimum': 'stays', 'of fewer than the minimum': 'stays' },
+    'aggregation-failed': { '': 'stays' },
+    evaluated: { accepted: 'completed', refused: 'gate-refused' },
+    'evaluation-failed': { '': 'evaluation-failed' },
+    tick: { 'before the end': 'stays', 'at the end': 'evaluation-timeout' },
+    stop: { '': 'task-stopped' },
+  },
+  completed: ENDED,
+  abandoned: ENDED,
+};
+
+const KINDS = Object.keys(TABLE) as RoundState['kind'][];
+const ROWS = Object.entries(SITUATIONS).flatMap(([event, situations]: [string, Situations]) =>
+  Object.entries(situations).map(([situation, make]) => ({
+    name: situation === '' ? event : `${event}: ${situation}`,
+    make,
+    expected: (kind: RoundState['kind']) =>
+      (TABLE[kind] as unknown as Record<string, Record<string, Outcome>>)[event]![situation]!,
+  })),
+);
+
+function outcomeOf(before: RoundState, after: RoundState): string {
+  if (after === before) return 'stays';
+  return after.kind === 'abandoned' ? after.reason : after.kind;
+}
+
+describe.each(KINDS)('%s', (kind) => {
+  const state = STATES[kind];
+  test.each(ROWS)('$name', ({ make, expected }) => {
+    const event = make(momentsOf(state));
+    const { state: next, effects } = step(state, event);
+    expect(outcomeOf(state, next)).toBe(expected(kind));
+    expect(effects.map((effect) => effect.kind)).toEqual(effectsOf(expected(kind)));
+    if (next.kind === 'abandoned' && next !== state)
+      expect(next).toEqual({ kind: 'abandoned', reason: expected(kind), during: kind, at: event.now });
+  });
+});
+
+function effectsOf(outcome: Outcome): Effect['kind'][] {
+  switch (outcome) {
+    case 'stays':
+      return [];
+    case 'collecting':
+      return ['select', 'wake', 'wake'];
+    case 'aggregating':
+      return ['dismiss', 'aggregate', 'wake'];
+    case 'evaluating':
+      return ['evaluate', 'wake'];
+    case 'completed':
+      return ['publish'];
+    default:
+      return ['dismiss'];
+  }
+}
+
+test('each outcome stands somewhere in the table, each reason to abandon among them', () => {
+  const outcomes = new Set(KINDS.flatMap((kind) => ROWS.map(({ expected }) => expected(kind))));
+  expect([...outcomes].sort()).toEqual(
+    ['stays', 'collecting', 'aggregating', 'evaluating', 'completed', ...Object.keys(ABANDON_REASONS)].sort(),
+  );
+});
+
+test('what a state carries into the next one', () => {
+  const collected = step(STATES.open, waiting(700, 9));
+  expect(collected.state).toEqual({ ...STATES.collecting, startedAt: 700, deadline: 10_700, closeBy: 12_700 });
+  const aggregating = step(STATES.collecting, tally(5_000, 4, 2)).state;
+  expect(aggregating).toEqual({ ...STATES.aggregating, since: 5_000, giveUpAt: 10_000 });
+  const evaluating = step(STATES.aggregating, { kind: 'aggregated', now: 14_000, weights: WEIGHTS, reported: 3 });
+  expect(evaluating.state).toEqual({ ...STATES.evaluating, reported: 3, since: 14_000, giveUpAt: 19_000 });
+  const completed = step(STATES.evaluating, { kind: 'evaluated', now: 20_000, accepted: true });
+  expect(completed).toEqual({
+    state: { kind: 'completed', reported: 4, weights: WEIGHTS, at: 20_000 },
+    effects: [{ kind: 'publish', weights: WEIGHTS, reported: 4 }],
+  });
+});
+
+test.each(KINDS)('%s: whoever ends needs no observation, whoever runs does', (kind) => {
+  const state = STATES[kind];
+  expect(observation(state) === null).toBe(isTerminal(state));
+  expect(phaseEnd(state) === null).toBe(isTerminal(state));
+});
+
+test('docs/protocol/round.md shows this very table', () => {
+  const page = readFileSync(new URL('../../../docs/protocol/round.md', import.meta.url), 'utf8');
+  const rows = page
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) => line.split('|').slice(1, -1));
+  const table = rows.map((cells) => cells.map((cell) => cell.trim().replaceAll('`', '')));
+  for (const { name, expected } of ROWS) {
+    const cells = KINDS.map((kind) => expected(kind)).map((outcome) => (outcome === 'stays' ? '·' : outcome));
+    expect(table, `the row of ${name}`).toContainEqual([name, ...cells.slice(0, 4)]);
+  }
+});
