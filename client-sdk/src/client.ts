@@ -13,7 +13,7 @@ import {
 import type { Assignment, Digest } from '@carapace/aggregation';
 import { systemRandom } from '@carapace/crypto';
 import type { RandomSource } from '@carapace/crypto';
-import { checkReceipt, openAssignment } from './assignment.ts';
+import { checkReceipt, openAssignment, timeAllowedMs } from './assignment.ts';
 import { coordinatorCalls } from './coordinator-calls.ts';
 import type { Calls } from './coordinator-calls.ts';
 import { enrol } from './enrolment.ts';
@@ -194,8 +194,7 @@ class Session {
   async #train(assignment: Assignment): Promise<ParticipantEvent> {
     const refusal = objection(this.#options.policy, assignment);
     if (refusal !== null) return { kind: 'unable', reason: refusal };
-    // The coordinator's own two times give the length; this device's clock need not agree with either.
-    const deadline = AbortSignal.timeout(Math.max(1, assignment.deadline - assignment.issuedAt));
+    const deadline = AbortSignal.timeout(timeAllowedMs(assignment));
     const signal = AbortSignal.any([this.#signal, deadline]);
     try {
       return { kind: 'trained', update: await this.#makeUpdate(assignment, signal) };
@@ -333,6 +332,6 @@ function fatal(error: unknown): unknown {
   const why =
     error.code === 'CLIENT_UNKNOWN'
       ? 'the coordinator no longer accepts this client'
-      : 'the coordinator does not accept this client’s signatures';
+      : 'the coordinator does not accept this client’s signatures; a proxy between them must leave host and path as they are';
   return new ClientError('CLIENT_REVOKED', why, { cause: error });
 }

@@ -1,6 +1,6 @@
 /** From a join link to a membership: the token is spent once, the answer must come from the key that the link pins. */
 import { AggregationError, openDocument, parseClientId } from '@carapace/aggregation';
-import type { SignedDocument } from '@carapace/aggregation';
+import type { ClientId, SignedDocument } from '@carapace/aggregation';
 import { CryptoError, DOMAINS, fingerprint, fromBase64url, parsePublicKey, toBase64url } from '@carapace/crypto';
 import type { PublicKey, SigningKey } from '@carapace/crypto';
 import type { Calls } from './coordinator-calls.ts';
@@ -15,7 +15,7 @@ export async function enrol(calls: Calls, key: SigningKey, link: JoinLink, name:
   const coordinatorKey = pinnedKey(grant, link.pin);
   const { client, key: enrolled } = open(grant, coordinatorKey);
   if (enrolled !== fingerprint(key.publicKey)) throw untrusted('the grant is for another key');
-  return { client: parseClientId(String(client)), coordinator: link.coordinator, coordinatorKey };
+  return { client, coordinator: link.coordinator, coordinatorKey };
 }
 
 async function ask(calls: Calls, key: SigningKey, link: JoinLink, name: string): Promise<SignedDocument> {
@@ -31,7 +31,7 @@ async function ask(calls: Calls, key: SigningKey, link: JoinLink, name: string):
 /** The key stands inside the very document it signs: what makes it right is the pin, which came another way. */
 function pinnedKey(grant: SignedDocument, pin: string): PublicKey {
   try {
-    const { coordinatorKey } = JSON.parse(grant.payload) as Record<string, unknown>;
+    const { coordinatorKey } = (JSON.parse(grant.payload) ?? {}) as Record<string, unknown>;
     const publicKey = parsePublicKey(fromBase64url(String(coordinatorKey)));
     if (fingerprint(publicKey) === pin) return publicKey;
   } catch (cause) {
@@ -40,12 +40,12 @@ function pinnedKey(grant: SignedDocument, pin: string): PublicKey {
   throw untrusted('whoever answers does not hold the key that the join link pins');
 }
 
-function open(grant: SignedDocument, key: PublicKey): Record<string, unknown> {
+function open(grant: SignedDocument, coordinatorKey: PublicKey): { client: ClientId; key: unknown } {
   try {
-    return openDocument(key, DOMAINS.enrolment, grant) as Record<string, unknown>;
+    const { client, key } = openDocument(coordinatorKey, DOMAINS.enrolment, grant) as Record<string, unknown>;
+    return { client: parseClientId(String(client)), key };
   } catch (cause) {
-    if (cause instanceof AggregationError || cause instanceof CryptoError)
-      throw untrusted('the grant is not signed by the pinned key', cause);
+    if (cause instanceof AggregationError) throw untrusted(`its grant does not hold (${cause.message})`, cause);
     throw cause;
   }
 }

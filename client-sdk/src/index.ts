@@ -1,6 +1,10 @@
 /** `@carapace/client-sdk`: trains on data that never leaves the device and contributes updates to a federation. */
 export { FederatedClient } from './client.ts';
 export type { FederatedClientOptions } from './client.ts';
+export { fromCsv } from './data/csv.ts';
+export type { CsvOptions } from './data/csv.ts';
+export { fromExamples } from './data/examples.ts';
+export { fromModule } from './data/module.ts';
 export type { DataSource } from './data/source.ts';
 export { engineTrainer } from './engine-trainer.ts';
 export type { EngineTrainerOptions } from './engine-trainer.ts';
@@ -12,4 +16,8 @@ export type { JoinLink } from './join-link.ts';
 export type { LocalResult, LocalTrainer, LocalWork } from './local-trainer.ts';
 export { DEFAULT_POLICY } from './policy.ts';
 export type { Policy } from './policy.ts';
+export { openTfjsEngine } from './training/tfjs/engine.ts';
+export type { TfjsEngine } from './training/tfjs/engine.ts';
+export { buildShippedModel, readLayersModel, SHIPPED_MODELS } from './training/models.ts';
+export type { InitialModel } from './training/models.ts';
 export type { EpochResult, Evaluation, Examples, ModelSpec, Trainer, TrainingEngine } from './training/engine.ts';

@@ -25,7 +25,8 @@ export function parseJoinLink(text: string): JoinLink {
     url !== null &&
     (url.protocol === 'http:' || url.protocol === 'https:') &&
     url.pathname.endsWith('/join') &&
-    url.search === '';
+    url.search === '' &&
+    url.username + url.password === '';
   if (!known || pin === undefined) {
     throw new ClientError(
       'JOIN_LINK_INVALID',

@@ -17,7 +17,7 @@ const FIRST_MS = 100;
 /** Short, so that a restarted coordinator is found at once; jittered over the whole, so that not all find it in the same instant. */
 const LAST_MS = 4_000;
 
-/** @throws ClientError `COORDINATOR_UNREACHABLE` at the deadline; a final problem as it is */
+/** Only for what may be done twice. @throws ClientError `COORDINATOR_UNREACHABLE` at the deadline; what no try mends as it is */
 export async function withRetry<T>(options: RetryOptions, attempt: () => Promise<T>): Promise<T> {
   const started = performance.now();
   for (let failures = 0; ; failures++) {
@@ -25,7 +25,7 @@ export async function withRetry<T>(options: RetryOptions, attempt: () => Promise
       return await attempt();
     } catch (error) {
       options.signal.throwIfAborted();
-      if (error instanceof ProblemError && !error.isTransient) throw error;
+      if (error instanceof ClientError || (error instanceof ProblemError && !error.isTransient)) throw error;
       const wait = waitMs(options.random, failures, error);
       if (options.deadlineMs !== null && performance.now() - started + wait > options.deadlineMs) {
         throw new ClientError(
@@ -40,7 +40,8 @@ export async function withRetry<T>(options: RetryOptions, attempt: () => Promise
   }
 }
 
-function waitMs(random: RandomSource, failures: number, error: unknown): number {
+/** What the coordinator asked for, at most a minute, and after it a jitter whose ceiling doubles with every failure. */
+export function waitMs(random: RandomSource, failures: number, error: unknown): number {
   const ceiling = Math.min(LAST_MS, FIRST_MS * 2 ** Math.min(failures, 10));
   const asked = error instanceof ProblemError ? (error.retryAfterMs ?? 0) : 0;
   return Math.min(asked, 60_000) + 1 + uniformInteger(random, ceiling);

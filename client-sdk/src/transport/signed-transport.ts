@@ -22,7 +22,7 @@ export function signedTransport(transport: Transport, coordinator: string, signe
     const headers = await sign(request, base, signer, signer.now() + skewMs);
     const response = await transport({ ...request, headers: { ...request.headers, ...headers } });
     if (response.status >= 200 && response.status < 300) return response;
-    throw new ProblemError(response.status, parseProblem(response.bytes));
+    throw new ProblemError(response.status, parseProblem(response.bytes), response.retryAfterMs);
   };
 
   return async (request) => {

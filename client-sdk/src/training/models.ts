@@ -1,0 +1,118 @@
+/** Models to begin with, and models from disk, as what the coordinator takes: topology, tensors and flat initial weights. */
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { defaultPolicies } from '@carapace/aggregation';
+import type { TensorSpec } from '@carapace/aggregation';
+import type { RandomSource } from '@carapace/crypto';
+import type * as Tf from '@tensorflow/tfjs';
+import { ClientError } from '../errors.ts';
+import { openBackend } from './tfjs/backend.ts';
+
+export interface InitialModel {
+  /** JSON of a TensorFlow.js layers model. */
+  readonly topology: string;
+  readonly tensors: readonly TensorSpec[];
+  readonly weights: Float32Array<ArrayBuffer>;
+}
+
+/** Pixels scaled to [0, 1]; 784 features, 10 classes. */
+const SHIPPED: Readonly<Record<string, (tf: typeof Tf) => Tf.Sequential>> = {
+  logistic: (tf) =>
+    tf.sequential({
+      layers: [tf.layers.dense({ name: 'output', inputShape: [784], units: 10, activation: 'softmax' })],
+    }),
+  // The 2NN of McMahan et al. 2017, section 3: 199,210 parameters.
+  'mnist-2nn': (tf) =>
+    tf.sequential({
+      layers: [
+        tf.layers.dense({ name: 'hidden1', inputShape: [784], units: 200, activation: 'relu' }),
+        tf.layers.dense({ name: 'hidden2', units: 200, activation: 'relu' }),
+        tf.layers.dense({ name: 'output', units: 10, activation: 'softmax' }),
+      ],
+    }),
+  // The CNN of McMahan et al. 2017, section 3: 1,663,370 parameters.
+  'mnist-cnn': (tf) =>
+    tf.sequential({
+      layers: [
+        tf.layers.reshape({ name: 'image', inputShape: [784], targetShape: [28, 28, 1] }),
+        tf.layers.conv2d({ name: 'convolution1', filters: 32, kernelSize: 5, padding: 'same', activation: 'relu' }),
+        tf.layers.maxPooling2d({ name: 'pooling1', poolSize: 2 }),
+        tf.layers.conv2d({ name: 'convolution2', filters: 64, kernelSize: 5, padding: 'same', activation: 'relu' }),
+        tf.layers.maxPooling2d({ name: 'pooling2', poolSize: 2 }),
+        tf.layers.flatten({ name: 'flat' }),
+        tf.layers.dense({ name: 'hidden', units: 512, activation: 'relu' }),
+        tf.layers.dense({ name: 'output', units: 10, activation: 'softmax' }),
+      ],
+    }),
+};
+
+export const SHIPPED_MODELS: readonly string[] = Object.keys(SHIPPED);
+
+/** A shipped model with initial weights that depend on the random source alone. @throws ClientError `MODEL_UNSUPPORTED` */
+export async function buildShippedModel(name: string, random: RandomSource): Promise<InitialModel> {
+  const build = SHIPPED[name];
+  if (build === undefined)
+    throw new ClientError(
+      'MODEL_UNSUPPORTED',
+      `there is no shipped model ${name}; there are ${SHIPPED_MODELS.join(', ')}`,
+    );
+  const { tf } = await openBackend();
+  const model = build(tf);
+  const tensors = tensorsOf(model);
+  const topology = JSON.stringify(model.toJSON(null, false));
+  model.dispose();
+  return { topology, tensors, weights: initialWeights(tensors, random) };
+}
+
+/** A model saved by TensorFlow.js (`model.json` with its weight files beside it). @throws ClientError `MODEL_UNSUPPORTED` */
+export async function readLayersModel(path: string): Promise<InitialModel> {
+  const { modelTopology, weightsManifest } = JSON.parse(await readFile(path, 'utf8')) as Partial<Tf.io.ModelJSON>;
+  if (modelTopology === undefined || weightsManifest === undefined)
+    throw unsupported(`${path} is not the model.json of a layers model`);
+  const specs = weightsManifest.flatMap(({ weights }) => weights);
+  const odd = specs.find(({ dtype, quantization }) => dtype !== 'float32' || quantization !== undefined);
+  if (odd !== undefined)
+    throw unsupported(
+      `the weight ${odd.name} is ${odd.quantization === undefined ? odd.dtype : 'quantised'}; save the model as plain float32`,
+    );
+  const files = weightsManifest.flatMap(({ paths }) => paths.map((name) => readFile(join(dirname(path), name))));
+  const bytes = Uint8Array.from(Buffer.concat(await Promise.all(files)));
+  const tensors = defaultPolicies(specs.map(({ name, shape }) => ({ name, shape })));
+  const size = tensors.reduce((sum, { shape }) => sum + shape.reduce((product, length) => product * length, 1), 0);
+  if (bytes.length !== 4 * size)
+    throw unsupported(`the weight files have ${bytes.length} bytes, the manifest describes ${4 * size}`);
+  return { topology: JSON.stringify(modelTopology), tensors, weights: new Float32Array(bytes.buffer) };
+}
+
+/** Named as TensorFlow.js names them when it loads the model again. */
+function tensorsOf(model: Tf.Sequential): TensorSpec[] {
+  return defaultPolicies(
+    model.weights.map(({ originalName, shape }) => ({ name: originalName, shape: shape as number[] })),
+  );
+}
+
+/** Glorot-uniform kernels (Glorot and Bengio 2010, equation 16), zero biases. */
+function initialWeights(tensors: readonly TensorSpec[], random: RandomSource): Float32Array<ArrayBuffer> {
+  const parts = tensors.map(({ shape }) =>
+    shape.length < 2 ? new Float32Array(shape[0] ?? 1) : glorot(shape, random),
+  );
+  const flat = new Float32Array(parts.reduce((size, { length }) => size + length, 0));
+  parts.reduce((offset, part) => {
+    flat.set(part, offset);
+    return offset + part.length;
+  }, 0);
+  return flat;
+}
+
+function glorot(shape: readonly number[], random: RandomSource): Float32Array {
+  const receptive = shape.slice(0, -2).reduce((size, length) => size * length, 1);
+  const [fanIn, fanOut] = [(shape.at(-2) ?? 1) * receptive, (shape.at(-1) ?? 1) * receptive];
+  const limit = Math.sqrt(6 / (fanIn + fanOut));
+  const size = shape.reduce((product, length) => product * length, 1);
+  const words = new Uint32Array(random.bytes(4 * size).buffer);
+  return Float32Array.from(words, (word) => (2 * ((word + 0.5) / 2 ** 32) - 1) * limit);
+}
+
+function unsupported(why: string): ClientError {
+  return new ClientError('MODEL_UNSUPPORTED', why);
+}

@@ -1,0 +1,47 @@
+import type { Assignment, Protection } from '@carapace/aggregation';
+import { describe, expect, test } from 'vitest';
+import { DEFAULT_POLICY, objection } from '../src/policy.ts';
+import type { Policy } from '../src/policy.ts';
+import { ASSIGNMENT } from './fixtures.ts';
+
+const POLICY: Policy = { protections: ['clear'], maxEpochs: 5, maxParameters: 10 };
+
+const withEpochs = (epochs: number): Assignment => ({ ...ASSIGNMENT, training: { ...ASSIGNMENT.training, epochs } });
+const withShapes = (...shapes: readonly (readonly number[])[]): Assignment => {
+  const tensors = shapes.map((shape, index) => ({ name: `t${index}`, shape, policy: 'mean' as const }));
+  return { ...ASSIGNMENT, model: { ...ASSIGNMENT.model, tensors } };
+};
+
+describe('what the device takes part in', () => {
+  test.each([
+    ['the assignment of these tests', ASSIGNMENT],
+    ['the most epochs', withEpochs(5)],
+    ['the most parameters, in one tensor', withShapes([2, 5])],
+    ['the most parameters, in several', withShapes([3], [3, 2], [])],
+  ])('%s', (_name, assignment) => {
+    expect(objection(POLICY, assignment)).toBeNull();
+  });
+});
+
+describe('what it declines, with figure and limit', () => {
+  test.each([
+    ['one epoch too many', withEpochs(6), '6 epochs are above this device’s limit of 5'],
+    ['one parameter too many', withShapes([10], []), '11 parameters are above this device’s limit of 10'],
+    ['more parameters than a number counts', withShapes([1e200, 1e200]), 'Infinity parameters are above'],
+    [
+      'a protection that it does not take',
+      { ...ASSIGNMENT, protection: { kind: 'none' } as unknown as Protection },
+      'this device does not take part with the protection none',
+    ],
+  ])('%s', (_name, assignment, reason) => {
+    expect(objection(POLICY, assignment)?.replaceAll("'", '’')).toContain(reason);
+  });
+
+  test('a device that takes no protection at all takes no part', () => {
+    expect(objection({ ...POLICY, protections: [] }, ASSIGNMENT)).not.toBeNull();
+  });
+});
+
+test('the default policy takes an everyday assignment', () => {
+  expect(objection(DEFAULT_POLICY, ASSIGNMENT)).toBeNull();
+});
