@@ -1,0 +1,86 @@
+/** `carapace client`: a `FederatedClient` with the engine and the data of this host. */
+import { DEFAULT_POLICY, engineTrainer, FederatedClient, openTfjsEngine } from '@carapace/client-sdk';
+import type { ClientEvent, TrainingEngine } from '@carapace/client-sdk';
+import { systemRandom } from '@carapace/crypto';
+import { dataSourceOf } from './data-spec.ts';
+import { CliError } from './errors.ts';
+import { formatBytes, formatCount, formatSeconds } from './format.ts';
+import type { Output } from './output.ts';
+import type { Io } from './io.ts';
+
+export interface ClientOptions {
+  readonly join?: string;
+  readonly data?: string;
+  readonly state: string;
+  readonly name: string;
+  readonly maxEpochs?: number;
+}
+
+export async function runClient({ output, signal, env }: Io, options: ClientOptions): Promise<void> {
+  if (options.data === undefined)
+    throw new CliError(
+      'USAGE_INVALID',
+      'name the data to train on: --data mnist, --data FILE.csv or --data MODULE.mjs',
+    );
+  const { maxEpochs = DEFAULT_POLICY.maxEpochs } = options;
+  if (!Number.isInteger(maxEpochs) || maxEpochs < 1)
+    throw new CliError('USAGE_INVALID', '--max-epochs must be a whole number above 0');
+  const joinLink = options.join ?? env['CARAPACE_JOIN'];
+  const client = new FederatedClient({
+    stateDirectory: options.state,
+    ...(joinLink === undefined ? {} : { joinLink }),
+    name: options.name,
+    policy: { ...DEFAULT_POLICY, maxEpochs },
+    train: engineTrainer({ data: await dataSourceOf(options.data), engine: openEngine, random: systemRandom }),
+    onEvent: (event) => tell(output, event),
+  });
+  await client.run(signal);
+}
+
+async function openEngine(note: (message: string) => void): Promise<TrainingEngine> {
+  const engine = await openTfjsEngine();
+  note(`training with ${engine.name}: ${engine.reason}`);
+  return engine;
+}
+
+function tell(output: Output, event: ClientEvent): void {
+  const { kind, ...rest } = event;
+  output.object({ event: kind, at: Date.now(), ...rest });
+  const text = describe(event);
+  if (text !== null) output.line(`${new Date().toISOString().slice(11, 19)}  ${text}`);
+}
+
+function describe(event: ClientEvent): string | null {
+  switch (event.kind) {
+    case 'enrolled':
+      return `joined ${event.coordinator} as ${event.client}`;
+    case 'exposed':
+      return `${event.coordinator} is plain HTTP to another host: what is sent can be read on the way. Put TLS in front`;
+    case 'waiting':
+      return 'waiting for a round';
+    case 'assigned':
+      return `${event.round}: selected, from ${event.model} version ${event.version}`;
+    case 'note':
+      return event.message;
+    case 'trained':
+      return `${event.round}: trained on ${formatCount(event.examples)} examples in ${formatSeconds(event.seconds)}${metricsText(event.metrics)}`;
+    case 'uploading':
+      return `${event.round}: sending ${formatBytes(event.bytes)}`;
+    case 'admitted':
+      return `${event.round}: admitted`;
+    case 'refused':
+      return `${event.round}: refused (${event.code}); the update is dropped`;
+    case 'declined':
+      return `${event.round}: declined, ${event.reason}`;
+    case 'retrying':
+      return `again in ${formatSeconds(event.inMs / 1000)}: ${event.reason}`;
+    case 'stopped':
+      return 'stopped';
+  }
+}
+
+function metricsText(metrics: Readonly<Record<string, number>>): string {
+  return Object.entries(metrics)
+    .map(([name, value]) => `, ${name} ${value.toFixed(4)}`)
+    .join('');
+}

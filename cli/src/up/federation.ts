@@ -1,0 +1,223 @@
+/** `carapace up`: coordinator in this process, clients in theirs, a task between them, a story of it all. */
+import { join } from 'node:path';
+import { parseModelName, parseTask, parseTaskId } from '@carapace/aggregation';
+import type { ClientId, ModelName, TaskId } from '@carapace/aggregation';
+import { buildShippedModel, formatJoinLink } from '@carapace/client-sdk';
+import { parseConfig } from '@carapace/coordinator';
+import type { Config, CoordinatorApi, Happening } from '@carapace/coordinator';
+import { systemRandom } from '@carapace/crypto';
+import { mnistEvaluator, mnistLabelCounts } from '@carapace/simulations';
+import { CliError } from '../errors.ts';
+import { hostCoordinator, untilAborted } from '../host-coordinator.ts';
+import type { Hosted } from '../host-coordinator.ts';
+import { modelFile } from '../model-file.ts';
+import type { Io } from '../io.ts';
+import { ClientProcesses } from './client-processes.ts';
+import type { Ended } from './client-processes.ts';
+import { jsonReporter } from './json-reporter.ts';
+import { narrator } from './narrator.ts';
+import type { Beginning, Reporter, Summary } from './reporter.ts';
+import type { UpOptions } from './up-options.ts';
+
+const USUAL_PORT = 7878;
+const ACTOR = 'system';
+/** So many abandoned rounds on end, and a run that was to end by itself gives up. */
+const PATIENCE = 3;
+
+export async function runFederation(io: Io, options: UpOptions): Promise<void> {
+  const federation = new Federation(io, options);
+  await federation.run();
+}
+
+class Federation {
+  readonly #io: Io;
+  readonly #options: UpOptions;
+  readonly #reporter: Reporter;
+  readonly #numbers = new Map<ClientId, number>();
+  readonly #clients: ClientProcesses;
+  /** Resolves when the task has all its rounds; rejects when it cannot get them. */
+  readonly #done = Promise.withResolvers<void>();
+  #tally = { rounds: 0, version: 0, testAccuracy: null as number | null, bytesUp: 0, bytesDown: 0, abandoned: 0 };
+
+  constructor(io: Io, options: UpOptions) {
+    this.#io = io;
+    this.#options = options;
+    this.#reporter = io.output.json
+      ? jsonReporter(io.output)
+      : narrator(io.output, (client) => this.#numbers.get(client) ?? 0);
+    this.#clients = new ClientProcesses(
+      (number, event) => this.#reporter.clientSaid(number, event),
+      (ended) => this.#onClientEnded(ended),
+    );
+    this.#done.promise.catch(() => undefined);
+  }
+
+  async run(): Promise<void> {
+    this.#reporter.starting(this.#options);
+    const hosted = await this.#host();
+    const beginning = await this.#train(hosted).finally(async () => {
+      this.#reporter.stopping();
+      await this.#clients.stop();
+      await hosted.running.close();
+    });
+    this.#reporter.finished(this.#summary(beginning));
+  }
+
+  async #host(): Promise<Hosted> {
+    const { dataDirectory, port } = this.#options;
+    const start = (chosen: number): Promise<Hosted> =>
+      hostCoordinator(this.#config(chosen), {
+        evaluator: mnistEvaluator(),
+        listeners: [(happening) => this.#onHappening(happening)],
+      });
+    const hosted =
+      port === null ? await start(USUAL_PORT).catch((error: unknown) => elsewhere(error, start)) : await start(port);
+    this.#reporter.listening(hosted.running.url, dataDirectory, hosted.running.firstAdminKey !== null);
+    return hosted;
+  }
+
+  #config(port: number): Config {
+    return parseConfig({}, this.#io.env, { data: this.#options.dataDirectory, port });
+  }
+
+  async #train({ running: { api, url }, failed }: Hosted): Promise<Beginning> {
+    const beginning = await this.#begin(api, url);
+    this.#reporter.begun(beginning);
+    await this.#startClients(api, url);
+    const stopped = untilAborted(this.#io.signal);
+    try {
+      await Promise.race([this.#done.promise, stopped, failed]);
+      if (!this.#io.signal.aborted && !this.#options.exit) {
+        this.#reporter.trained(this.#summary(beginning));
+        await Promise.race([stopped, failed]);
+      }
+    } finally {
+      await stopTask(api, parseTaskId(beginning.task));
+    }
+    return beginning;
+  }
+
+  async #begin(api: CoordinatorApi, url: string): Promise<Beginning> {
+    const { clients, alpha, seed, model } = this.#options;
+    const name = parseModelName(model);
+    const [{ version, parameters }, shares] = await Promise.all([
+      ensureModel(api, name),
+      mnistLabelCounts({ parts: clients, alpha, seed }),
+    ]);
+    this.#tally.version = version;
+    const task = await this.#createTask(api, name);
+    for (const client of await api.listClients()) this.#remember(client.id, client.name);
+    return { url, task, model, version, parameters, shares };
+  }
+
+  /** An earlier run's task is ended: its clients are these, and they train for this run's. */
+  async #createTask(api: CoordinatorApi, model: ModelName): Promise<TaskId> {
+    const { clients, rounds, epochs, batchSize, learningRate } = this.#options;
+    const mine = (await api.listTasks()).filter(({ task }) => new RegExp(`^${model}-[0-9]+$`).test(task.name));
+    for (const { task } of mine) await stopTask(api, task.name);
+    const { task } = await api.createTask(
+      parseTask({
+        name: `${model}-${mine.length + 1}`,
+        model: { name: model },
+        cohort: { target: clients, selectionSeconds: 120, reportSeconds: 300 },
+        training: { epochs, batchSize, optimizer: { learningRate } },
+        rounds,
+      }),
+      ACTOR,
+    );
+    return task.name;
+  }
+
+  async #startClients(api: CoordinatorApi, url: string): Promise<void> {
+    const { clients, alpha, seed, dataDirectory } = this.#options;
+    for (let number = 1; number <= clients; number++) {
+      const { token } = await api.createToken({ site: 'this-host', ttlSeconds: 3600 }, ACTOR);
+      const share = new URLSearchParams({
+        part: String(number - 1),
+        parts: String(clients),
+        alpha: alpha === null ? 'even' : String(alpha),
+        seed,
+      });
+      this.#clients.start({
+        number,
+        joinLink: formatJoinLink(url, token),
+        data: `mnist?${share.toString()}`,
+        stateDirectory: join(dataDirectory, 'clients'),
+      });
+    }
+  }
+
+  #onHappening(happening: Happening): void {
+    this.#count(happening);
+    this.#reporter.happened(happening);
+  }
+
+  #count(happening: Happening): void {
+    const tally = this.#tally;
+    if (happening.kind === 'client-enrolled') this.#remember(happening.client, happening.name);
+    if (happening.kind === 'update-admitted') tally.bytesUp += happening.bytes;
+    if (happening.kind === 'bytes-sent') tally.bytesDown += happening.bytes;
+    if (happening.kind === 'round-completed') {
+      tally.rounds += 1;
+      tally.abandoned = 0;
+      tally.version = happening.version;
+      tally.testAccuracy = happening.metrics['testAccuracy'] ?? null;
+    }
+    if (happening.kind === 'task-completed') this.#done.resolve();
+    if (happening.kind === 'round-abandoned' && ++tally.abandoned >= PATIENCE && this.#options.exit)
+      this.#done.reject(
+        new CliError('RUN_FAILED', `${PATIENCE} rounds on end were abandoned, the last: ${happening.reason}`),
+      );
+  }
+
+  #onClientEnded(ended: Ended): void {
+    this.#reporter.clientEnded(ended);
+    if (this.#clients.running === 0)
+      this.#done.reject(
+        new CliError('RUN_FAILED', `every client has ended; the last said: ${ended.lastWords || ended.how}`),
+      );
+  }
+
+  #remember(client: ClientId, name: string): void {
+    const number = Number(/^client-([0-9]+)$/.exec(name)?.[1]);
+    if (number > 0) this.#numbers.set(client, number);
+  }
+
+  #summary({ task, model, url }: Beginning): Summary {
+    const { rounds, version, testAccuracy, bytesUp, bytesDown } = this.#tally;
+    const { clients } = this.#options;
+    return {
+      task,
+      model,
+      version,
+      rounds,
+      testAccuracy,
+      clients,
+      seconds: Math.round(performance.now()) / 1000,
+      bytesUp,
+      bytesDown,
+      url,
+    };
+  }
+}
+
+/** The usual port is taken: a newcomer's first run goes on at a free one, which the story names. */
+function elsewhere(error: unknown, start: (port: number) => Promise<Hosted>): Promise<Hosted> {
+  const cause = error instanceof CliError ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+  if (cause?.code !== 'EADDRINUSE') throw error;
+  return start(0);
+}
+
+async function ensureModel(api: CoordinatorApi, name: ModelName): Promise<{ version: number; parameters: number }> {
+  const known = (await api.listModels()).some((model) => model.name === name);
+  const { version, tensors } = known
+    ? await api.findChannel(name, 'latest')
+    : await api.uploadModel(name, modelFile(await buildShippedModel(name, systemRandom)), ACTOR);
+  const sizes = tensors.map(({ shape }) => shape.reduce((size, length) => size * length, 1));
+  return { version, parameters: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+async function stopTask(api: CoordinatorApi, id: TaskId): Promise<void> {
+  const { status } = await api.findTask(id);
+  if (status === 'active' || status === 'paused') await api.stopTask(id, ACTOR);
+}

@@ -1,0 +1,179 @@
+/** A line a round, aligned, with a line that moves where the terminal can show one. */
+import type { ClientId } from '@carapace/aggregation';
+import type { Happening } from '@carapace/coordinator';
+import { formatBytes, formatCount, formatPercent, formatSeconds, sparkline } from '../format.ts';
+import { adminKeyPath } from '../local-files.ts';
+import type { Output } from '../output.ts';
+import type { Reporter, Summary } from './reporter.ts';
+
+interface RoundProgress {
+  readonly number: string;
+  cohort: readonly ClientId[];
+  readonly reported: ClientId[];
+  readonly missing: string[];
+  examples: number;
+  lossSum: number;
+  up: number;
+  down: number;
+}
+
+const HEAD = 'round  cohort  reported                 up      down  train loss  test accuracy    time';
+
+export function narrator(output: Output, numberOf: (client: ClientId) => number): Reporter {
+  let round: RoundProgress | null = null;
+  let down = 0;
+  let headShown = false;
+  let engineShown = false;
+  const told = (): string => {
+    if (round === null) return '';
+    if (round.cohort.length === 0) return `round ${round.number}: waiting for clients`;
+    const waiting = round.cohort.length - round.reported.length;
+    return `round ${round.number}: ${round.reported.length} of ${round.cohort.length} reported${waiting === 0 ? ', aggregating' : ''}`;
+  };
+  const completed = (happening: Extract<Happening, { kind: 'round-completed' }>, of: RoundProgress): void => {
+    if (!headShown) output.line(`\n${HEAD}`);
+    headShown = true;
+    const loss = of.examples === 0 ? '-' : (of.lossSum / of.examples).toFixed(4);
+    const accuracy = happening.metrics['testAccuracy'];
+    const who = of.reported.map(numberOf).sort((a, b) => a - b);
+    output.line(
+      [
+        of.number.padStart(5),
+        String(of.cohort.length).padStart(6),
+        compact(who).padEnd(17),
+        formatBytes(of.up).padStart(8),
+        formatBytes(of.down).padStart(8),
+        loss.padStart(10),
+        (accuracy === undefined ? '-' : formatPercent(accuracy)).padStart(13),
+        formatSeconds(happening.durationMs / 1000).padStart(6),
+      ].join('  '),
+    );
+    for (const line of of.missing) output.line(`       ${line}`);
+  };
+  const happened = (happening: Happening): void => {
+    switch (happening.kind) {
+      case 'round-opened':
+        round = {
+          number: happening.round.split('.')[1] ?? '',
+          cohort: [],
+          reported: [],
+          missing: [],
+          examples: 0,
+          lossSum: 0,
+          up: 0,
+          down,
+        };
+        down = 0;
+        break;
+      case 'cohort-selected':
+        if (round !== null) round.cohort = happening.clients;
+        break;
+      case 'bytes-sent':
+        // The first models are fetched by whoever checks in before the round's own line begins.
+        if (round === null) down += happening.bytes;
+        else round.down += happening.bytes;
+        break;
+      case 'update-admitted':
+        if (round === null) break;
+        round.reported.push(happening.client);
+        round.up += happening.bytes;
+        round.examples += happening.examples;
+        round.lossSum += happening.examples * (happening.metrics['trainLoss'] ?? 0);
+        break;
+      case 'update-refused':
+        round?.missing.push(`client ${numberOf(happening.client)}: update refused (${happening.code})`);
+        break;
+      case 'participant-declined':
+        round?.missing.push(`client ${numberOf(happening.client)}: declined, ${happening.reason}`);
+        break;
+      case 'round-completed':
+        if (round !== null) completed(happening, round);
+        round = null;
+        break;
+      case 'round-abandoned':
+        output.line(`${(round?.number ?? '').padStart(5)}  abandoned: ${happening.reason}`);
+        round = null;
+        break;
+      case 'client-revoked':
+        output.line(`client ${numberOf(happening.client)} revoked: ${happening.reason}`);
+        break;
+      case 'job-failed':
+        output.notice(
+          `the job ${happening.job} failed and will run again: ${happening.error instanceof Error ? happening.error.message : String(happening.error)}`,
+        );
+        break;
+      case 'round-aggregating':
+      case 'round-evaluating':
+      case 'task-completed':
+      case 'client-enrolled':
+      case 'model-uploaded':
+      case 'repaired':
+        break;
+    }
+    output.status(told());
+  };
+  return {
+    starting: ({ clients }) => {
+      output.line(`Carapace: a coordinator and ${clients} clients on this host. Ctrl-C ends it.`);
+      output.status('starting the coordinator');
+    },
+    listening: (url, dataDirectory, newAdminKey) => {
+      output.line(`\n  coordinator  ${url}  (reference: ${url}/docs; records in ${dataDirectory})`);
+      const made = newAdminKey ? 'made now, ' : '';
+      const where = dataDirectory === '.carapace' ? '' : ` --data ${dataDirectory}`;
+      output.line(
+        `  admin key    ${made}in ${adminKeyPath(dataDirectory)}: \`npx carapace task list${where}\` finds it`,
+      );
+    },
+    begun: ({ task, model, version, parameters, shares, url }) => {
+      output.line(`  model        ${url}/v1/models/${model}/channels/latest/model.json`);
+      output.line(`               ${formatCount(parameters)} parameters, going on from version ${version}`);
+      output.line(`  task         ${task}: FedAvg, protection clear (the coordinator sees each update)`);
+      output.line(
+        `  data         MNIST, ${formatCount(shares.flat().reduce((sum, count) => sum + count, 0))} images; each client's share of the digits 0 to 9:`,
+      );
+      const shown = shares.slice(0, 16);
+      for (const [index, labels] of shown.entries()) {
+        const images = labels.reduce((sum, count) => sum + count, 0);
+        output.line(
+          `    client ${String(index + 1).padEnd(3)} ${sparkline(labels)}  ${formatCount(images).padStart(6)} images`,
+        );
+      }
+      if (shares.length > shown.length) output.line(`    and ${shares.length - shown.length} more`);
+      output.status('clients are starting');
+    },
+    happened,
+    clientSaid: (_number, event) => {
+      if (event['event'] !== 'note' || engineShown) return;
+      engineShown = true;
+      output.line(`  engine       ${String(event['message'])}`);
+    },
+    clientEnded: ({ number, how, lastWords }) =>
+      output.notice(`client ${number} has ended (${how})${lastWords === '' ? '' : `: ${lastWords}`}`),
+    trained: (summary) => {
+      output.line(`\n${closing(summary)}`);
+      output.line(`Still serving on ${summary.url}. Ctrl-C ends it.`);
+    },
+    stopping: () => output.status('stopping'),
+    finished: (summary) => {
+      output.clearStatus();
+      output.line(`\n${closing(summary)}`);
+    },
+  };
+}
+
+function closing({ model, version, rounds, testAccuracy, clients, seconds, bytesUp, bytesDown }: Summary): string {
+  const accuracy = testAccuracy === null ? '' : `, test accuracy ${formatPercent(testAccuracy)}`;
+  return `${rounds} ${rounds === 1 ? 'round' : 'rounds'} by ${clients} clients in ${formatSeconds(seconds)}: ${model} version ${version}${accuracy}; ${formatBytes(bytesUp)} up, ${formatBytes(bytesDown)} down`;
+}
+
+/** 1 2 3 5 as `1-3 5`. */
+function compact(numbers: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last !== undefined && last[1] === number - 1) last[1] = number;
+    else runs.push([number, number]);
+  }
+  return runs.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(' ');
+}

@@ -1,0 +1,68 @@
+/** The options of `carapace up`, parsed once. */
+import { SHIPPED_MODELS } from '@carapace/client-sdk';
+import { CliError } from '../errors.ts';
+
+export interface UpFlags {
+  readonly rounds?: string;
+  readonly clients: string;
+  readonly exit?: boolean;
+  readonly data: string;
+  readonly port?: string;
+  readonly model: string;
+  readonly alpha: string;
+  readonly seed: string;
+  readonly epochs: string;
+  readonly batchSize: string;
+  readonly learningRate: string;
+}
+
+export interface UpOptions {
+  /** Null trains until stopped. */
+  readonly rounds: number | null;
+  readonly clients: number;
+  readonly exit: boolean;
+  readonly dataDirectory: string;
+  /** Null takes the usual port, or a free one when that is taken. */
+  readonly port: number | null;
+  readonly model: string;
+  /** Dirichlet concentration; null spreads evenly. */
+  readonly alpha: number | null;
+  readonly seed: string;
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly learningRate: number;
+}
+
+const EXIT_ROUNDS = 5;
+
+/** @throws CliError `USAGE_INVALID` naming the option, the value and what is allowed */
+export function parseUpOptions(flags: UpFlags): UpOptions {
+  const exit = flags.exit ?? false;
+  if (!SHIPPED_MODELS.includes(flags.model))
+    throw new CliError('USAGE_INVALID', `--model is "${flags.model}"; it may be ${SHIPPED_MODELS.join(', ')}`);
+  return {
+    rounds: flags.rounds === undefined ? (exit ? EXIT_ROUNDS : null) : whole('--rounds', flags.rounds, 1, 1_000_000),
+    clients: whole('--clients', flags.clients, 1, 512),
+    exit,
+    dataDirectory: flags.data,
+    port: flags.port === undefined ? null : whole('--port', flags.port, 0, 65_535),
+    model: flags.model,
+    alpha: flags.alpha === 'even' ? null : within('--alpha', flags.alpha, 0.01, 1e6),
+    seed: flags.seed,
+    epochs: whole('--epochs', flags.epochs, 1, 100),
+    batchSize: whole('--batch-size', flags.batchSize, 1, 65_536),
+    learningRate: within('--learning-rate', flags.learningRate, 1e-6, 100),
+  };
+}
+
+function whole(option: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (text !== '' && Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new CliError('USAGE_INVALID', `${option} is "${text}"; allowed is a whole number from ${min} to ${max}`);
+}
+
+function within(option: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (text !== '' && value >= min && value <= max) return value;
+  throw new CliError('USAGE_INVALID', `${option} is "${text}"; allowed is a number from ${min} to ${max}`);
+}

@@ -1,0 +1,43 @@
+/** One-hot clients in this process: real HTTP, real state directories, one event loop. */
+import { join } from 'node:path';
+import { FederatedClient, formatJoinLink } from '@carapace/client-sdk';
+import type { ClientEvent } from '@carapace/client-sdk';
+import type { OperatorCalls } from '../../src/operator-calls.ts';
+import { oneHotTrainer } from './one-hot.ts';
+import { within } from './within.ts';
+
+export interface InProcessClients {
+  readonly states: readonly string[];
+  stop(): Promise<void>;
+}
+
+export async function runClients(
+  calls: OperatorCalls,
+  {
+    count,
+    directory,
+    pause,
+  }: { readonly count: number; readonly directory: string; readonly pause: () => Promise<void> },
+  onEvent: (index: number, event: ClientEvent) => void,
+): Promise<InProcessClients> {
+  const controller = new AbortController();
+  const states = Array.from({ length: count }, (_value, index) => join(directory, `client-${index}`));
+  const runs: Promise<void>[] = [];
+  for (const [index, stateDirectory] of states.entries()) {
+    const { token } = await calls.post<{ token: string }>('/v1/tokens', { site: 'test' });
+    const client = new FederatedClient({
+      stateDirectory,
+      joinLink: formatJoinLink(calls.url, token),
+      train: oneHotTrainer(index, pause),
+      onEvent: (event) => onEvent(index, event),
+    });
+    runs.push(client.run(controller.signal));
+  }
+  return {
+    states,
+    stop: async () => {
+      controller.abort();
+      await within(30_000, 'the clients end', Promise.all(runs));
+    },
+  };
+}
