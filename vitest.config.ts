@@ -3,7 +3,7 @@ import type { ViteUserConfig } from 'vitest/config';
 
 /**
  * Two kinds of test. `pure` files share one process (they hold no state); `*.system.test.ts` files open databases,
- * listen on loopback or start child processes, and get a process each.
+ * listen on loopback or start child processes, and get a process each. The pure ones go first.
  */
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -15,6 +15,7 @@ const config: ViteUserConfig = defineConfig({
           exclude: ['**/*.system.test.ts', '**/node_modules/**'],
           pool: 'threads',
           isolate: false,
+          sequence: { groupOrder: 0 },
           testTimeout: 60_000,
         },
       },
@@ -25,6 +26,7 @@ const config: ViteUserConfig = defineConfig({
           exclude: ['**/node_modules/**'],
           pool: 'forks',
           maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 240_000,
           hookTimeout: 120_000,
         },

@@ -1,0 +1,95 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parseTask } from '../../aggregation/src/index.ts';
+import { ROOT } from '../generated.ts';
+import { fences, tableRows } from './markdown.ts';
+
+// The CLI reads task files with this very package.
+const { parse: parseYaml } = createRequire(join(ROOT, 'cli', 'package.json'))('yaml') as {
+  readonly parse: (text: string) => Record<string, unknown>;
+};
+const document = readFileSync(join(ROOT, 'docs', 'task.md'), 'utf8');
+const [smallest = '', whole = ''] = fences(document, 'yaml');
+const keys = tableRows(document).map(([key = '', , range = '', byDefault = '']) => ({
+  key: key.replaceAll('`', ''),
+  range,
+  byDefault,
+}));
+
+test('the smallest task becomes the one with every default written out', () => {
+  expect(parseTask(parseYaml(smallest))).toEqual(parseTask(parseYaml(whole)));
+});
+
+test('the written-out example and the table list the same keys, but for those of other schedules', () => {
+  const listed = keys.map(({ key }) => key).filter((key) => !['schedule.seconds', 'schedule.pattern'].includes(key));
+  expect(leaves(parseYaml(whole)).sort()).toEqual(listed.sort());
+});
+
+test('the parsed task has the documented keys and no other', () => {
+  expect(leaves(parseTask(parseYaml(smallest))).sort()).toEqual(leaves(parseYaml(whole)).sort());
+});
+
+describe.each(keys)('$key', ({ key, range, byDefault }) => {
+  const bounds = /^([0-9.e-]+) to (`target`|[0-9.e-]+)/.exec(range);
+  const accepts = (value: unknown): boolean => {
+    try {
+      parseTask(withKey(key, value));
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  test('is refused when it is required and absent, and only then', () => {
+    expect(accepts(undefined)).toBe(!byDefault.startsWith('required'));
+  });
+
+  test('takes the ends of its range and nothing beyond', () => {
+    if (bounds === null) return;
+    const [min, max] = [Number(bounds[1]), bounds[2] === '`target`' ? 8 : Number(bounds[2])];
+    expect([accepts(min), accepts(max)]).toEqual([true, true]);
+    expect([accepts(min - 1e-10 - min * 1e-6), accepts(max + 1)]).toEqual([false, false]);
+    expect(accepts(min + 0.5)).toBe(!range.includes('an integer'));
+    expect(accepts(null)).toBe(range.includes('or null'));
+  });
+
+  test('takes each of its choices and nothing else', () => {
+    const choices = [...range.matchAll(/`([a-z-]+)`/g)].flatMap(([, choice]) =>
+      choice === 'target' || choice === 'name' ? [] : [choice],
+    );
+    for (const choice of choices) expect(accepts(choice)).toBe(true);
+    if (choices.length > 0) expect(accepts('something-else')).toBe(false);
+  });
+});
+
+/** A valid document around one key. */
+function withKey(key: string, value: unknown): Record<string, unknown> {
+  const task: Record<string, unknown> = {
+    name: 'mnist',
+    model: { name: 'mnist-2nn' },
+    cohort: { target: 8, minimum: 1 },
+    schedule: scheduleFor(key, value),
+  };
+  const path = key.split('.');
+  const last = path.pop() ?? '';
+  const parent = path.reduce<Record<string, unknown>>((object, part) => {
+    object[part] ??= {};
+    return object[part] as Record<string, unknown>;
+  }, task);
+  if (value === undefined) delete parent[last];
+  else parent[last] = value;
+  return task;
+}
+
+function scheduleFor(key: string, value: unknown): Record<string, unknown> {
+  if (key === 'schedule.seconds' || value === 'every') return { kind: 'every', seconds: 5 };
+  if (key === 'schedule.pattern' || value === 'cron') return { kind: 'cron', pattern: '0 * * * *' };
+  return {};
+}
+
+function leaves(value: unknown, path = ''): string[] {
+  if (typeof value !== 'object' || value === null) return [path];
+  return Object.entries(value).flatMap(([key, inner]) => leaves(inner, path === '' ? key : `${path}.${key}`));
+}
