@@ -25,13 +25,14 @@ test(`${WIPES} times FLUSHALL: every round completes with everyone (CARAPACE_TES
   const redis = await startRedis();
   const coordinator = await CoordinatorProcess.start(join(directory, 'coordinator'), { env: { REDIS_URL: redis.url } });
   const { calls } = coordinator;
-  await calls.upload('/v1/models/wiped/versions', 'application/x-safetensors', oneHotModel(CLIENTS));
+  for (const model of ['wiped', 'scheduled'])
+    await calls.upload(`/v1/models/${model}/versions`, 'application/x-safetensors', oneHotModel(CLIENTS));
   const cohort = { target: CLIENTS, minimum: CLIENTS, reportSeconds: 60 };
   await calls.post('/v1/tasks', { name: 'wiped', model: { name: 'wiped' }, cohort });
   // A task whose rounds only the queue's scheduler opens: its schedule, too, must survive.
   const every = { kind: 'every', seconds: 1 };
   const lonely = { target: 1, minimum: 1, selectionSeconds: 1 };
-  await calls.post('/v1/tasks', { name: 'scheduled', model: { name: 'wiped' }, cohort: lonely, schedule: every });
+  await calls.post('/v1/tasks', { name: 'scheduled', model: { name: 'scheduled' }, cohort: lonely, schedule: every });
   await calls.post('/v1/tasks/scheduled/pause');
 
   let admitted = 0;

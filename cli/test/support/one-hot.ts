@@ -46,14 +46,15 @@ export async function receiptsOf(stateDirectories: readonly string[]): Promise<M
 export async function countedIn(calls: OperatorCalls, model: string): Promise<Map<string, Set<number>>> {
   const { versions } = await calls.get<VersionList>(`/v1/models/${model}/versions`);
   const rounds = new Map<string, Set<number>>();
-  let before: Float32Array | null = null;
-  for (const { version, lineage } of versions) {
+  const weights = new Map<number, Float32Array>();
+  for (const { version } of versions) {
     const bytes = await calls.download(`/v1/models/${model}/versions/${version}/weights.bin`);
-    const weights = new Float32Array(bytes.buffer);
-    const { round, cohort } = lineage;
-    if (before !== null && round !== null && cohort !== null)
-      rounds.set(round, counted(before, weights, cohort, round));
-    before = weights;
+    weights.set(version, new Float32Array(bytes.buffer));
+  }
+  for (const { version, lineage } of versions) {
+    const { round, parent, cohort } = lineage;
+    if (round === null || parent === null || cohort === null) continue;
+    rounds.set(round, counted(weights.get(parent)!, weights.get(version)!, cohort, round));
   }
   return rounds;
 }

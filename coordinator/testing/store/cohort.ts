@@ -11,7 +11,8 @@ export function describeCohort(store: () => Store): void {
 
   describe('cohort', () => {
     test('candidates wait now, are active, and owe no collecting round an update', async () => {
-      const [waiting, gone, never, revoked, busy, free] = (await freshClients(store(), 6, 'here')) as [
+      const [waiting, gone, never, revoked, busy, free, served] = (await freshClients(store(), 7, 'here')) as [
+        ClientId,
         ClientId,
         ClientId,
         ClientId,
@@ -20,6 +21,9 @@ export function describeCohort(store: () => Store): void {
         ClientId,
       ];
       const until = (client: ClientId, waitingUntil: number) => ({ client, seenAt: NOW, waitingUntil });
+      await store().recordPresence([until(served, NOW + 10)]);
+      await freshRound(store(), STATES.collecting, { cohort: [busy] });
+      await freshRound(store(), STATES.aggregating, { cohort: [free, served] });
       await store().recordPresence([
         until(waiting, NOW + 10),
         until(gone, NOW),
@@ -28,9 +32,8 @@ export function describeCohort(store: () => Store): void {
         until(free, NOW + 10),
       ]);
       await store().revokeClient(revoked, 'lost', NOW);
-      await freshRound(store(), STATES.collecting, { cohort: [busy] });
-      await freshRound(store(), STATES.aggregating, { cohort: [free] });
-      const all = [waiting, gone, never, revoked, busy, free];
+      // `served` was selected and has not checked in since: nobody knows that it still waits.
+      const all = [waiting, gone, never, revoked, busy, free, served];
       expect((await candidates(all, NOW)).sort()).toEqual([waiting, free].sort());
       expect(await candidates(all, NOW + 10)).toEqual([]);
       expect((await store().listCandidates(NOW)).find(({ client }) => client === waiting)?.site).toBe('here');
