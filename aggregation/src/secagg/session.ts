@@ -15,6 +15,7 @@ import { checkThresholds } from './thresholds.ts';
 import type { Thresholds } from './thresholds.ts';
 import type { MaskMode, VectorMask } from './vector-mask.ts';
 import { invalid, total } from './wire/frame.ts';
+import { maskedInputLength } from './wire/masked-input.ts';
 import { wordMask } from './word-mask.ts';
 
 export const SECAGG_VERSION = 1;
@@ -83,6 +84,11 @@ export function maskOf(session: Session): VectorMask {
     case 'words':
       return wordMask(lanesOf(session));
   }
+}
+
+/** Length of the message that carries a masked input of this session. */
+export function maskedInputBytes(session: Session): number {
+  return maskedInputLength(maskOf(session).payloadBytes);
 }
 
 /** What must be left at every step: enough to recover the secrets, and enough to hide in. */
