@@ -34,8 +34,9 @@ export { clientStep as secaggClientStep, joinSession } from './secagg/client/ste
 export type { ClientEffect, ClientEvent, ClientMeans, ClientOutcome } from './secagg/client/step.ts';
 export { DEFAULT_FLOOR } from './secagg/floor.ts';
 export type { ClientFloor } from './secagg/floor.ts';
-export { dequantise, laneFormat, quantise, quantiserError } from './secagg/quantiser.ts';
+export { dequantise, laneCount, laneFormat, quantise, quantiserError } from './secagg/quantiser.ts';
 export type { DequantisedMean, LaneFormat, Quantiser, QuantiserError } from './secagg/quantiser.ts';
+export { modeFor, payloadBytes } from './secagg/mask-mode.ts';
 export { openRoster, readRoster, signRoster } from './secagg/roster.ts';
 export type { Member, Roster, RosterKeys, RosterTrust } from './secagg/roster.ts';
 export type { Accusation } from './secagg/server/accusation.ts';
@@ -58,7 +59,8 @@ export { sparseGraph } from './secagg/sparse-graph.ts';
 export type { SparseGraph, SparseGraphDemand } from './secagg/sparse-graph.ts';
 export { checkThresholds, COMPLETE_GRAPH_LIMIT, leastThreshold, thresholdsFor } from './secagg/thresholds.ts';
 export type { Thresholds } from './secagg/thresholds.ts';
-export type { MaskMode, SignedSeed, VectorMask } from './secagg/vector-mask.ts';
+export { MASK_MODES } from './secagg/vector-mask.ts';
+export type { MaskMode, PayloadSum, SignedSeed, VectorMask } from './secagg/vector-mask.ts';
 export { wordMask } from './secagg/word-mask.ts';
 export { serverStep } from './strategies/fedavg.ts';
 export type {

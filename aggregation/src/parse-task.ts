@@ -2,8 +2,10 @@
 import { DocumentReader } from './document.ts';
 import { AggregationError } from './errors.ts';
 import { parseModelName, parseTaskId } from './ids.ts';
+import { modeFor, payloadBytes } from './secagg/mask-mode.ts';
 import { laneFormat } from './secagg/quantiser.ts';
 import { checkThresholds, thresholdsFor } from './secagg/thresholds.ts';
+import { MASK_MODES } from './secagg/vector-mask.ts';
 import type {
   Cohort,
   LocalTraining,
@@ -116,7 +118,7 @@ function readSecureAggregation(protection: DocumentReader): SecureAggregation {
     kind: 'secagg',
     clip: protection.number('clip', { min: 1e-6, max: 1e6 }, 1),
     bits: protection.number('bits', { min: 4, max: 24, integer: true }, 16),
-    mode: protection.choice('mode', ['auto', 'words'], 'auto'),
+    mode: protection.choice('mode', ['auto', ...MASK_MODES], 'auto'),
     stepSeconds: protection.number('stepSeconds', { min: 1, max: DAY }, 60),
   };
 }
@@ -124,7 +126,7 @@ function readSecureAggregation(protection: DocumentReader): SecureAggregation {
 /** Whatever cohort the task may select, its session must be possible: what cannot be is refused here and not round after round. */
 function checkSecureAggregation(
   { cohort, training }: Task,
-  { clip, bits }: SecureAggregation,
+  { clip, bits, mode }: SecureAggregation,
   at: { readonly cohort: DocumentReader; readonly protection: DocumentReader },
 ): void {
   const largest = Math.ceil(cohort.target * cohort.overSelection);
@@ -134,7 +136,8 @@ function checkSecureAggregation(
     throw refusedBy(error, (why) => at.cohort.refuse('target', why));
   }
   try {
-    laneFormat({ clip, bits, maxWeight: training.maxExamples }, 1, largest);
+    const format = laneFormat({ clip, bits, maxWeight: training.maxExamples }, 1, largest);
+    payloadBytes(mode === 'auto' ? modeFor(largest) : mode, format);
   } catch (error) {
     throw refusedBy(error, (why) => at.protection.refuse('bits', why));
   }

@@ -2,6 +2,7 @@
 import type { Roster, RosterTrust } from './roster.ts';
 import type { Session } from './session.ts';
 import type { Refused } from './stop.ts';
+import { MASK_MODES } from './vector-mask.ts';
 import type { MaskMode } from './vector-mask.ts';
 
 export interface ClientFloor {
@@ -21,7 +22,7 @@ export const DEFAULT_FLOOR: ClientFloor = {
   minimumCohort: 3,
   minimumSurvivors: 3,
   minimumColludingShare: 0,
-  modes: ['words'],
+  modes: MASK_MODES,
   acceptCoordinatorRoster: true,
   rosterSerial: 0,
 };

@@ -69,6 +69,15 @@ export function laneCount(format: LaneFormat): number {
   return format.values + format.weightLanes;
 }
 
+/** @throws AggregationError `VECTOR_LENGTH` or `QUANTISE_RANGE` when these are not one client's lanes */
+export function checkLanes(lanes: Uint32Array, format: LaneFormat): void {
+  const count = laneCount(format);
+  if (lanes.length !== count) throw new AggregationError('VECTOR_LENGTH', `${lanes.length} lanes, not ${count}`);
+  if (lanes.some((lane) => lane > format.laneMax)) {
+    throw new AggregationError('QUANTISE_RANGE', `a lane holds more than ${format.laneMax}`);
+  }
+}
+
 /**
  * One client's integers. Rounding goes up with the probability of the fraction, to 2^-32: the expectation is the value.
  * @throws AggregationError `QUANTISE_NONFINITE`, `QUANTISE_WEIGHT` or `VECTOR_LENGTH`

@@ -7,21 +7,21 @@ import { DOMAINS, equalBytes, fromHex, Reader, sha256, toHex, utf8, Writer } fro
 import { AggregationError } from '../errors.ts';
 import { parseDigest, parseRoundId } from '../ids.ts';
 import type { Digest, RoundId } from '../ids.ts';
+import { payloadBytes, vectorMask } from './mask-mode.ts';
 import { laneFormat } from './quantiser.ts';
 import type { LaneFormat, Quantiser } from './quantiser.ts';
 import { readMembers, writeMembers } from './roster.ts';
 import type { Member } from './roster.ts';
 import { checkThresholds } from './thresholds.ts';
 import type { Thresholds } from './thresholds.ts';
+import { MASK_MODES } from './vector-mask.ts';
 import type { MaskMode, VectorMask } from './vector-mask.ts';
 import { invalid, total } from './wire/frame.ts';
 import { maskedInputLength } from './wire/masked-input.ts';
-import { wordMask } from './word-mask.ts';
 
 export const SECAGG_VERSION = 1;
 
 const MAGIC = utf8('CRSS');
-const MODES: readonly MaskMode[] = ['words'];
 
 export interface Session extends Thresholds {
   /** Names the task too. */
@@ -47,7 +47,7 @@ export interface Session extends Thresholds {
 /** @throws AggregationError `SECAGG_PARAMETERS` when the parts of a session do not fit together */
 export function checkSession(session: Session): void {
   checkThresholds(session.cohort.length, session);
-  laneFormat(session.quantiser, session.values, session.cohort.length);
+  payloadBytes(session.mode, lanesOf(session));
   if (!Number.isSafeInteger(session.deadline) || session.deadline < 0) {
     throw new AggregationError('SECAGG_PARAMETERS', `a deadline of ${session.deadline} ms`);
   }
@@ -57,7 +57,7 @@ export function encodeSession(session: Session): Uint8Array<ArrayBuffer> {
   const { quantiser } = session;
   const writer = new Writer().bytes(MAGIC).u8(SECAGG_VERSION).text(session.round).u32(session.attempt);
   writer.bytes(fromHex(session.model)).bytes(fromHex(session.layout)).u32(session.values);
-  writer.f64(quantiser.clip).u8(quantiser.bits).u32(quantiser.maxWeight).u8(MODES.indexOf(session.mode));
+  writer.f64(quantiser.clip).u8(quantiser.bits).u32(quantiser.maxWeight).u8(MASK_MODES.indexOf(session.mode));
   writer.u16(session.threshold).u16(session.minimumSurvivors).u16(session.colluding);
   writer.u64(BigInt(session.deadline)).bytes(fromHex(session.roster));
   return writeMembers(writer, session.cohort).finish();
@@ -80,15 +80,12 @@ export function lanesOf(session: Session): LaneFormat {
 }
 
 export function maskOf(session: Session): VectorMask {
-  switch (session.mode) {
-    case 'words':
-      return wordMask(lanesOf(session));
-  }
+  return vectorMask(session.mode, lanesOf(session), contextOf(session));
 }
 
 /** Length of the message that carries a masked input of this session. */
 export function maskedInputBytes(session: Session): number {
-  return maskedInputLength(maskOf(session).payloadBytes);
+  return maskedInputLength(payloadBytes(session.mode, lanesOf(session)));
 }
 
 /** What must be left at every step: enough to recover the secrets, and enough to hide in. */
@@ -122,7 +119,7 @@ function readDigest(reader: Reader): Digest {
 }
 
 function readMode(code: number): MaskMode {
-  const mode = MODES[code];
+  const mode = MASK_MODES[code];
   if (mode === undefined) throw invalid(`mask mode ${code}`);
   return mode;
 }

@@ -1,87 +1,55 @@
-/**
- * Mode `words`: lanes packed into 64-bit words, masked as whole words (Bonawitz et al. 2017, with Z_2^64 for the group).
- * Lanes have headroom for the sum, and the carries of the masks cancel with the masks, so any lane width will do.
- */
-import { addMask, subtractMask } from '@carapace/crypto';
-import { AggregationError } from '../errors.ts';
-import { laneCount } from './quantiser.ts';
+/** Mode `words`: one pairwise mask over the whole vector for every neighbour (Bonawitz et al. 2017). */
+import { checkLanes, laneCount } from './quantiser.ts';
 import type { LaneFormat } from './quantiser.ts';
-import type { VectorMask } from './vector-mask.ts';
+import { checkLength, openPayloads } from './vector-mask.ts';
+import type { PayloadSum, VectorMask } from './vector-mask.ts';
+import { addWords, applyMasks, packLanes, removeMasks, unpackLanes, wordCount } from './word-lanes.ts';
+import type { WordLanes } from './word-lanes.ts';
 
 export function wordMask(format: LaneFormat): VectorMask {
-  const words = Math.ceil(laneCount(format) / format.lanesPerWord);
+  const { laneBits, lanesPerWord } = format;
+  const form: WordLanes = { count: laneCount(format), laneBits, lanesPerWord };
+  const payloadBytes = 8 * wordCount(form);
   return {
     mode: 'words',
-    payloadBytes: 8 * words,
+    payloadBytes,
     mask: (lanes, seeds) => {
-      const packed = pack(lanes, words, format);
-      for (const { seed, sign } of seeds) (sign > 0 ? addMask : subtractMask)(packed, seed);
-      return new Uint8Array(packed.buffer);
+      checkLanes(lanes, format);
+      const words = packLanes(lanes, form);
+      applyMasks(words, seeds);
+      return new Uint8Array(words.buffer);
     },
-    open: (payloads, left) => {
-      const sum = new BigUint64Array(words);
-      for (const payload of payloads) addWords(sum, payload);
-      for (const { seed, sign } of left) (sign > 0 ? subtractMask : addMask)(sum, seed);
-      return unpack(sum, format);
-    },
+    // Every word is a word of the group.
+    accepts: (payload) => payload.length === payloadBytes,
+    sum: () => new WordSum(form),
+    open: (payloads, left) => openPayloads(new WordSum(form), payloads, left),
   };
 }
 
-function addWords(sum: BigUint64Array, payload: Uint8Array): void {
-  if (payload.length !== sum.byteLength) {
-    throw new AggregationError('VECTOR_LENGTH', `${payload.length} masked bytes, not ${sum.byteLength}`);
+class WordSum implements PayloadSum {
+  readonly #form: WordLanes;
+  readonly #words: BigUint64Array<ArrayBuffer>;
+  #inputs = 0;
+
+  constructor(form: WordLanes) {
+    this.#form = form;
+    this.#words = new BigUint64Array(wordCount(form));
   }
-  // A BigUint64Array needs bytes at a multiple of eight.
-  const aligned = payload.byteOffset % 8 === 0 ? payload : Uint8Array.from(payload);
-  const words = new BigUint64Array(aligned.buffer, aligned.byteOffset, sum.length);
-  for (let i = 0; i < sum.length; i++) sum[i] = BigInt.asUintN(64, sum[i]! + words[i]!);
-}
 
-function pack(lanes: Uint32Array, words: number, format: LaneFormat): BigUint64Array<ArrayBuffer> {
-  checkLanes(lanes, format);
-  const { lanesPerWord, laneBits } = format;
-  const halves = new Uint32Array(2 * words);
-  let lane = 0;
-  for (let at = 0; at < halves.length; at += 2) {
-    for (let bit = 0; bit < lanesPerWord * laneBits && lane < lanes.length; bit += laneBits) {
-      const value = lanes[lane++]!;
-      if (bit < 32) halves[at]! |= value << bit;
-      if (bit >= 32) halves[at + 1]! |= value << (bit - 32);
-      else if (bit + laneBits > 32) halves[at + 1]! |= value >>> (32 - bit);
-    }
+  get inputs(): number {
+    return this.#inputs;
   }
-  return new BigUint64Array(halves.buffer);
-}
 
-/** Undefined when a bit is set outside of the lanes: above the last of a word, or after the last of all. */
-function unpack(words: BigUint64Array<ArrayBuffer>, format: LaneFormat): Uint32Array | undefined {
-  const { lanesPerWord, laneBits } = format;
-  const halves = new Uint32Array(words.buffer);
-  const lanes = new Uint32Array(words.length * lanesPerWord);
-  const mask = laneBits === 32 ? 0xffff_ffff : 2 ** laneBits - 1;
-  let stray = 0;
-  let lane = 0;
-  for (let at = 0; at < halves.length; at += 2) {
-    const low = halves[at]!;
-    const high = halves[at + 1]!;
-    for (let bit = 0; bit < lanesPerWord * laneBits; bit += laneBits) lanes[lane++] = bitsFrom(low, high, bit) & mask;
-    stray |= bitsFrom(low, high, lanesPerWord * laneBits);
+  add(payload: Uint8Array): boolean {
+    checkLength(payload, this.#words.byteLength);
+    addWords(this.#words, payload);
+    this.#inputs++;
+    return true;
   }
-  const count = laneCount(format);
-  return stray === 0 && lanes.subarray(count).every((rest) => rest === 0) ? lanes.subarray(0, count) : undefined;
-}
 
-/** 32 bits of `high:low` from `bit` up, which may be 64: shifts count modulo 32. */
-function bitsFrom(low: number, high: number, bit: number): number {
-  if (bit >= 64) return 0;
-  if (bit >= 32) return high >>> (bit - 32);
-  return bit === 0 ? low : (low >>> bit) | (high << (32 - bit));
-}
-
-function checkLanes(lanes: Uint32Array, format: LaneFormat): void {
-  const count = laneCount(format);
-  if (lanes.length !== count) throw new AggregationError('VECTOR_LENGTH', `${lanes.length} lanes, not ${count}`);
-  if (lanes.some((lane) => lane > format.laneMax)) {
-    throw new AggregationError('QUANTISE_RANGE', `a lane holds more than ${format.laneMax}`);
+  open(left: Parameters<PayloadSum['open']>[0]): Uint32Array | undefined {
+    const words = this.#words.slice();
+    removeMasks(words, left);
+    return unpackLanes(words, this.#form);
   }
 }

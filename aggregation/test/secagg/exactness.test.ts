@@ -1,4 +1,5 @@
 import {
+  MASK_MODES,
   maskOf,
   messageFor,
   openSession,
@@ -128,7 +129,7 @@ function subsets(members: readonly number[]): number[][] {
   return Array.from({ length: 2 ** members.length }, (_, bits) => members.filter((_, i) => (bits >> i) & 1));
 }
 
-describe('every drop-out pattern at every step', () => {
+describe.each(MASK_MODES)('every drop-out pattern at every step, mode %s', (mode) => {
   test.each([
     [2, 2],
     [3, 2],
@@ -140,6 +141,7 @@ describe('every drop-out pattern at every step', () => {
     [5, 5],
   ])('of %i clients with threshold %i', (clients, threshold) => {
     const world = makeWorld(`all/${clients}/${threshold}`, clients, {
+      mode,
       threshold,
       minimumSurvivors: threshold,
       colluding: 0,
@@ -186,13 +188,15 @@ test('random drop-out patterns, cohorts, lanes and thresholds', () => {
       values: fc.integer({ min: 1, max: 40 }),
       maxWeight: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
       slack: fc.nat({ max: clients }),
+      mode: fc.constantFrom(...MASK_MODES),
       seed: fc.nat(),
     }),
   );
   fc.assert(
-    fc.property(cohort, ({ clients, lifetimes, bits, values, maxWeight, slack, seed }) => {
+    fc.property(cohort, ({ clients, lifetimes, bits, values, maxWeight, slack, mode, seed }) => {
       const threshold = Math.min(clients, Math.floor(clients / 2) + 1 + slack);
       const world = makeWorld(seed, clients, {
+        mode,
         threshold,
         minimumSurvivors: threshold,
         colluding: 0,

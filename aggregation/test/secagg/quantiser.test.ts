@@ -137,7 +137,10 @@ describe('lanes', () => {
           const random = seededRandom(seed);
           const other = full.map((max) => new DataView(random.bytes(4).buffer).getUint32(0) % (max + 1));
           const seeds = [{ seed: random.bytes(32), sign: 1 as const }];
-          const payloads = [mask.mask(other, seeds), ...Array.from({ length: clients - 1 }, () => mask.mask(full, []))];
+          const payloads = [
+            mask.mask(other, seeds, random),
+            ...Array.from({ length: clients - 1 }, () => mask.mask(full, [], random)),
+          ];
           const sums = mask.open(payloads, seeds)!;
           expect(Array.from(sums)).toEqual(Array.from(other, (lane) => lane + (clients - 1) * format.laneMax));
         },
@@ -150,8 +153,8 @@ describe('lanes', () => {
     const mask = maskOf(session);
     const lanes = new Uint32Array(12);
     lanes[4] = 256;
-    expect(() => mask.mask(lanes, [])).toThrow('QUANTISE_RANGE');
-    expect(() => mask.mask(new Uint32Array(11), [])).toThrow('VECTOR_LENGTH');
+    expect(() => mask.mask(lanes, [], seededRandom(1))).toThrow('QUANTISE_RANGE');
+    expect(() => mask.mask(new Uint32Array(11), [], seededRandom(1))).toThrow('VECTOR_LENGTH');
     expect(() => mask.open([new Uint8Array(mask.payloadBytes - 1)], [])).toThrow('VECTOR_LENGTH');
   });
 

@@ -1,4 +1,4 @@
-import { contextOf, decodeSession, encodeSession, openRoster } from '@carapace/aggregation';
+import { contextOf, decodeSession, encodeSession, MASK_MODES, openRoster } from '@carapace/aggregation';
 import { makeWorld, runAggregation } from '@carapace/aggregation/testing';
 import type { Lifetime, World } from '@carapace/aggregation/testing';
 import { addMask, toHex } from '@carapace/crypto';
@@ -31,8 +31,8 @@ function chiSquare(bytes: Uint8Array): number {
   return counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
 }
 
-describe('what the coordinator sees of one client', () => {
-  const session = { values: 80_000, quantiser: { clip: 1, bits: 8, maxWeight: 1000 } };
+describe.each(MASK_MODES)('what the coordinator sees of one client, mode %s', (mode) => {
+  const session = { mode, values: 80_000, quantiser: { clip: 1, bits: 8, maxWeight: 1000 } };
   const world = makeWorld('transcript', 3, session);
   const zero = payloads(world, () => 0);
   const full = payloads(world, (member) => (member === 1 ? 255 : 0));
@@ -124,6 +124,7 @@ describe('the context', () => {
       { roster: other.roster },
       { cohort: other.cohort },
       { deadline: 1 },
+      { mode: 'rlwe' as const },
     ];
     const contexts = changes.map((change) => toHex(contextOf({ ...session, ...change })));
     expect(new Set(contexts).size).toBe(changes.length);

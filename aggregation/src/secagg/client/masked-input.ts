@@ -1,5 +1,6 @@
 /** Step 2 of the client: the lanes under the mask of its own and one mask for every other dealer. */
 import { exchangeKeyFromSecret } from '@carapace/crypto';
+import type { RandomSource } from '@carapace/crypto';
 import { bindingOf, pairSeedOf, pairSign, selfSeedOf } from '../derivation.ts';
 import { contextOf, maskOf } from '../session.ts';
 import type { SignedSeed } from '../vector-mask.ts';
@@ -8,10 +9,10 @@ import { maskKeyOf } from './held-shares.ts';
 import type { Keyed, Masked } from './state.ts';
 
 /** @throws AggregationError `VECTOR_LENGTH` or `QUANTISE_RANGE` when the lanes are not of the session */
-export function maskInput(state: Keyed, lanes: Uint32Array): Masked {
+export function maskInput(state: Keyed, lanes: Uint32Array, random: RandomSource): Masked {
   const { session, member, secrets, keys, dealers, held } = state;
   const context = contextOf(session);
-  const payload = maskOf(session).mask(lanes, maskSeeds(state, bindingOf(context, keys)));
+  const payload = maskOf(session).mask(lanes, maskSeeds(state, bindingOf(context, keys)), random);
   const outbox = encodeMaskedInput(context, { member, payload });
   return { phase: 'masked', session, member, secrets: { mask: secrets.mask }, keys, dealers, held, outbox };
 }

@@ -71,7 +71,7 @@ function decide(state: ClientState, event: ClientEvent, means: ClientMeans): Cli
       effects: suspects.map((member) => ({ kind: 'suspect', member, code: 'SECAGG_SHARE_WRONG' })),
     };
   }
-  if (state.phase === 'keyed' && event.kind === 'input') return sending(maskInput(state, event.lanes));
+  if (state.phase === 'keyed' && event.kind === 'input') return sending(maskInput(state, event.lanes, means.random));
   if (state.phase === 'masked' && event.kind === 'survivors') {
     return sending(signSurvivors(state, event.message, means.identity));
   }

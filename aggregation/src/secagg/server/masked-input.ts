@@ -4,6 +4,7 @@ import { parseDigest } from '../../ids.ts';
 import type { Digest } from '../../ids.ts';
 import { contextOf, maskOf } from '../session.ts';
 import { Stop } from '../stop.ts';
+import type { VectorMask } from '../vector-mask.ts';
 import { decodeMaskedInput } from '../wire/masked-input.ts';
 import { membersOf, requireEnough } from './admit.ts';
 import type { Collecting, Confirming } from './state.ts';
@@ -17,10 +18,7 @@ export function takeInput(
   if (!state.dealings.has(from)) throw new Stop('SECAGG_MEMBER', `member ${from} dealt no shares`);
   const { member, payload } = decodeMaskedInput(contextOf(state.session), message);
   if (member !== from) throw new Stop('SECAGG_MEMBER', `member ${from} speaks for member ${member}`);
-  const expected = maskOf(state.session).payloadBytes;
-  if (payload.length !== expected) {
-    throw new Stop('SECAGG_LENGTH', `member ${from} sends ${payload.length} masked bytes, not ${expected}`);
-  }
+  checkPayload(maskOf(state.session), from, payload);
   const digest = parseDigest(sha256Hex(payload));
   const before = state.inputs.get(from);
   if (before === digest) return { state, payload: undefined };
@@ -32,6 +30,13 @@ export function takeInput(
 export function noteInput(state: Collecting, from: number, digest: Digest): Collecting {
   if (!state.dealings.has(from)) throw new Stop('SECAGG_MEMBER', `member ${from} dealt no shares`);
   return { ...state, inputs: new Map(state.inputs).set(from, digest) };
+}
+
+function checkPayload(mask: VectorMask, from: number, payload: Uint8Array): void {
+  if (payload.length !== mask.payloadBytes) {
+    throw new Stop('SECAGG_LENGTH', `member ${from} sends ${payload.length} masked bytes, not ${mask.payloadBytes}`);
+  }
+  if (!mask.accepts(payload)) throw new Stop('SECAGG_MALFORMED', `member ${from} sends bytes that no mask writes`);
 }
 
 /** Whoever comes later has dropped out. @throws Stop `SECAGG_COHORT_SMALL` */

@@ -37,14 +37,17 @@ function perform(request: WorkRequest): Promise<Result> {
   return request.kind === 'aggregate' ? aggregate(request.input) : open(request.input);
 }
 
-/** Masked inputs are summed as they are, then the masks that did not cancel come off the sum. */
+/** Masked inputs are summed as they are, one in memory at a time; then the masks that did not cancel come off the sum. */
 async function open(input: OpeningInput): Promise<Result> {
   const session = decodeSession(input.session);
   const context = contextOf(session);
-  const payloads: Uint8Array[] = [];
-  for (const digest of input.inputs) payloads.push(decodeMaskedInput(context, await updates.get(digest)).payload);
-  const lanes = maskOf(session).open(payloads, input.masks);
-  const opened = lanes && dequantise(lanes, payloads.length, session.quantiser, lanesOf(session));
+  const sum = maskOf(session).sum();
+  for (const digest of input.inputs) {
+    const { payload } = decodeMaskedInput(context, await updates.get(digest));
+    if (!sum.add(payload)) throw new Error(`the admitted input ${digest} is no masked vector any more`);
+  }
+  const lanes = sum.open(input.masks);
+  const opened = lanes && dequantise(lanes, sum.inputs, session.quantiser, lanesOf(session));
   if (opened === undefined) return null;
   const weights = await publishable(input, layoutOf(input.tensors), opened.mean);
   return { weights, examples: opened.weight };

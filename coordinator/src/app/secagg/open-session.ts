@@ -1,5 +1,5 @@
 /** What the cohort of a round is asked to agree on: made in the transaction that selects the cohort. */
-import { encodeSession, layoutOf, readRoster, signRoster, thresholdsFor } from '@carapace/aggregation';
+import { encodeSession, layoutOf, modeFor, readRoster, signRoster, thresholdsFor } from '@carapace/aggregation';
 import type { ClientId, Member, SecureAggregation, Session, Task } from '@carapace/aggregation';
 import { parsePublicKey } from '@carapace/crypto';
 import type { Agreeing } from '../../domain/round.ts';
@@ -28,7 +28,7 @@ export async function openSession(
   const layout = layoutOf(base.tensors);
   const session: Session = {
     ...limitsOf(state),
-    ...maskingOf(task, task.protection),
+    ...maskingOf(task, task.protection, cohort.length),
     round: round.id,
     attempt: ATTEMPT,
     model: base.weights,
@@ -53,9 +53,13 @@ function limitsOf({
   };
 }
 
-function maskingOf({ training }: Task, { clip, bits, mode }: SecureAggregation): Pick<Session, 'quantiser' | 'mode'> {
+function maskingOf(
+  { training }: Task,
+  { clip, bits, mode }: SecureAggregation,
+  clients: number,
+): Pick<Session, 'quantiser' | 'mode'> {
   return {
     quantiser: { clip, bits, maxWeight: training.maxExamples },
-    mode: mode === 'auto' ? 'words' : mode,
+    mode: mode === 'auto' ? modeFor(clients) : mode,
   };
 }
