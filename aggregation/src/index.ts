@@ -46,8 +46,8 @@ export { audienceOf, messageFor, openSession, serverStep as secaggServerStep } f
 export type { ServerEffect, ServerEvent, ServerOutcome } from './secagg/server/step.ts';
 export { checkSession, contextOf, decodeSession, encodeSession, lanesOf, maskOf } from './secagg/session.ts';
 export type { Session } from './secagg/session.ts';
-export { sparseGraph } from './secagg/sparse-graph.ts';
-export type { SparseGraph, SparseGraphDemand } from './secagg/sparse-graph.ts';
+export { MOST_NEIGHBOURS, sparseGraph, sparseGraphAgainstCoordinator } from './secagg/sparse-graph.ts';
+export type { SparseGraph, SparseGraphDemand, SparseRule } from './secagg/sparse-graph.ts';
 export { checkThresholds, COMPLETE_GRAPH_LIMIT, leastThreshold, thresholdsFor } from './secagg/thresholds.ts';
 export type { Thresholds } from './secagg/thresholds.ts';
 export { MASK_MODES } from './secagg/vector-mask.ts';
