@@ -55,8 +55,8 @@ export {
 } from './secagg/session.ts';
 export type { Session } from './secagg/session.ts';
 export { decodeMaskedInput } from './secagg/wire/masked-input.ts';
-export { sparseGraph } from './secagg/sparse-graph.ts';
-export type { SparseGraph, SparseGraphDemand } from './secagg/sparse-graph.ts';
+export { MOST_NEIGHBOURS, sparseGraph, sparseGraphAgainstCoordinator } from './secagg/sparse-graph.ts';
+export type { SparseGraph, SparseGraphDemand, SparseRule } from './secagg/sparse-graph.ts';
 export { checkThresholds, COMPLETE_GRAPH_LIMIT, leastThreshold, thresholdsFor } from './secagg/thresholds.ts';
 export type { Thresholds } from './secagg/thresholds.ts';
 export { MASK_MODES } from './secagg/vector-mask.ts';

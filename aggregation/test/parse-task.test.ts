@@ -264,7 +264,7 @@ describe('secure aggregation', () => {
   test.each<[string, Document, string]>([
     ['two clients', secure({ target: 2 }), 'cohort.minimum'],
     ['a quorum of two', secure({ target: 8, minimum: 2 }), 'cohort.minimum'],
-    ['a sum that overflows', secure({ target: 200, overSelection: 2 }, { bits: 24 }), 'cohort'],
+    ['a sum that overflows', secure({ target: 200, overSelection: 2 }, { bits: 24 }), 'protection.bits'],
     ['lanes beyond 32 bits', secure({ target: 255 }, { bits: 25 }), 'protection.bits'],
     [
       'keys of secure aggregation without it',

@@ -185,12 +185,13 @@ export class Coordinator {
 
 const ANSWERED = ['key-list', 'share-delivery', 'survivors', 'signatures'] as const;
 
-/** Runs all steps; `lanes[i]` is the input of member i, `lifetimes[i]` how long it lives. */
+/** Runs all steps; `lanes[i]` is the input of member i, `lifetimes[i]` how long it lives. `watch` sees every message before its client. */
 export function runAggregation(
   world: World,
   lanes: readonly Uint32Array[],
   lifetimes: readonly Lifetime[],
   crashing = true,
+  watch: (client: Participant, kind: (typeof ANSWERED)[number], message: Uint8Array) => void = () => undefined,
 ): { coordinator: Coordinator; clients: Participant[] } {
   const coordinator = new Coordinator(world.session, crashing);
   const clients = world.people.map((_, member) => new Participant(world, member, crashing));
@@ -202,6 +203,7 @@ export function runAggregation(
     for (const client of alive(index + 1)) {
       const message = messageFor(coordinator.state, client.member);
       if (message === undefined) continue;
+      watch(client, kind, message);
       client.tell({ kind, message });
       if (kind === 'share-delivery') client.tell({ kind: 'input', lanes: lanes[client.member]! });
       coordinator.receive(client.member, client.last);

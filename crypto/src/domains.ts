@@ -14,6 +14,7 @@ export const DOMAINS = {
   secaggSession: 'carapace/v1/secagg/session',
   secaggKeys: 'carapace/v1/secagg/advertise-keys',
   secaggBinding: 'carapace/v1/secagg/key-list',
+  secaggGraph: 'carapace/v1/secagg/graph',
   secaggSealing: 'carapace/v1/secagg/sealing-key',
   secaggPairMask: 'carapace/v1/secagg/pair-mask',
   secaggSelfMask: 'carapace/v1/secagg/self-mask',

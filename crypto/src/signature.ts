@@ -79,8 +79,15 @@ export function fingerprint(publicKey: PublicKey): string {
   return toBase64url(sha256(publicKey));
 }
 
+/** Importing a key takes a third of the time of a verification, and most keys verify more than once. */
+const imported = new WeakMap<PublicKey, KeyObject>();
+
 function nodePublicKey(publicKey: PublicKey): KeyObject {
-  return createPublicKey({ key: toNodeBuffer(concatBytes(SPKI, publicKey)), format: 'der', type: 'spki' });
+  const known = imported.get(publicKey);
+  if (known !== undefined) return known;
+  const key = createPublicKey({ key: toNodeBuffer(concatBytes(SPKI, publicKey)), format: 'der', type: 'spki' });
+  imported.set(publicKey, key);
+  return key;
 }
 
 function labelled(domain: Domain, message: Uint8Array): Uint8Array<ArrayBuffer> {

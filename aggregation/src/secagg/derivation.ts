@@ -2,7 +2,7 @@
  * Every key, hash and signed text of the protocol in one place. All are bound to the binding: context and key list, so a
  * coordinator that shows different lists to different clients leaves them without a common key.
  */
-import { deriveKey, DOMAINS, equalBytes, sha256, Writer } from '@carapace/crypto';
+import { deriveKey, DOMAINS, equalBytes, sha256, sha256Hex, Writer } from '@carapace/crypto';
 import type { ExchangeKey, ExchangePublicKey } from '@carapace/crypto';
 import { COMMITMENT_BYTES } from './wire/share-keys.ts';
 import { encodeKeyList } from './wire/advertise-keys.ts';
@@ -14,8 +14,19 @@ export function advertisedText(context: Uint8Array, keys: Omit<AdvertisedKeys, '
   return new Writer().bytes(context).u16(keys.member).bytes(keys.sealingKey).bytes(keys.maskKey).finish();
 }
 
+/** Every message of a session asks for it. */
+const bindings = new WeakMap<readonly AdvertisedKeys[], { context: Uint8Array; binding: Uint8Array<ArrayBuffer> }>();
+
 /** Context and key list in 32 bytes. */
 export function bindingOf(context: Uint8Array, list: readonly AdvertisedKeys[]): Uint8Array<ArrayBuffer> {
+  const known = bindings.get(list);
+  if (known !== undefined && equalBytes(known.context, context)) return known.binding;
+  const binding = computeBinding(context, list);
+  bindings.set(list, { context, binding });
+  return binding;
+}
+
+function computeBinding(context: Uint8Array, list: readonly AdvertisedKeys[]): Uint8Array<ArrayBuffer> {
   return sha256(new Writer().text(DOMAINS.secaggBinding).blob(encodeKeyList(context, list)).finish());
 }
 
@@ -50,6 +61,11 @@ export function pairSeedOf(
   b: number,
 ): Uint8Array<ArrayBuffer> {
   return deriveKey(own.agree(peer), DOMAINS.secaggPairMask, binding, pair(Math.min(a, b), Math.max(a, b)));
+}
+
+/** Where a client stands on the ring of a sparse graph. */
+export function ringPlaceOf(binding: Uint8Array, member: number): string {
+  return sha256Hex(new Writer().text(DOMAINS.secaggGraph).bytes(binding).u16(member).finish());
 }
 
 /** Seed of a client's own mask. */

@@ -21,8 +21,3 @@ export function checkDistinctKeys(list: readonly AdvertisedKeys[]): void {
   const keys = new Set(list.flatMap(({ sealingKey, maskKey }) => [toHex(sealingKey), toHex(maskKey)]));
   if (keys.size < 2 * list.length) throw new Stop('SECAGG_KEY', 'a key stands twice in the list');
 }
-
-/** x-coordinate of a holder's shares: its place in the key list, from 1. */
-export function shareCoordinate(list: readonly AdvertisedKeys[], holder: number): number {
-  return 1 + list.findIndex((keys) => keys.member === holder);
-}

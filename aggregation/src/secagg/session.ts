@@ -12,7 +12,7 @@ import { laneFormat } from './quantiser.ts';
 import type { LaneFormat, Quantiser } from './quantiser.ts';
 import { readMembers, writeMembers } from './roster.ts';
 import type { Member } from './roster.ts';
-import { checkThresholds } from './thresholds.ts';
+import { checkThresholds, COMPLETE_GRAPH_LIMIT } from './thresholds.ts';
 import type { Thresholds } from './thresholds.ts';
 import { MASK_MODES } from './vector-mask.ts';
 import type { MaskMode, VectorMask } from './vector-mask.ts';
@@ -22,6 +22,9 @@ import { maskedInputLength } from './wire/masked-input.ts';
 export const SECAGG_VERSION = 1;
 
 const MAGIC = utf8('CRSS');
+
+/** Every message of a session asks for it. */
+const contexts = new WeakMap<Session, Uint8Array<ArrayBuffer>>();
 
 export interface Session extends Thresholds {
   /** Names the task too. */
@@ -60,7 +63,9 @@ export function encodeSession(session: Session): Uint8Array<ArrayBuffer> {
   writer.f64(quantiser.clip).u8(quantiser.bits).u32(quantiser.maxWeight).u8(MASK_MODES.indexOf(session.mode));
   writer.u16(session.threshold).u16(session.minimumSurvivors).u16(session.colluding);
   writer.u64(BigInt(session.deadline)).bytes(fromHex(session.roster));
-  return writeMembers(writer, session.cohort).finish();
+  writeMembers(writer, session.cohort);
+  if (isSparse(session)) writer.u16(session.neighbours ?? 0);
+  return writer.finish();
 }
 
 /** @throws AggregationError `MESSAGE_INVALID`, or `SECAGG_PARAMETERS` */
@@ -72,7 +77,16 @@ export function decodeSession(bytes: Uint8Array): Session {
 
 /** The context: 32 bytes. */
 export function contextOf(session: Session): Uint8Array<ArrayBuffer> {
-  return sha256(new Writer().text(DOMAINS.secaggSession).blob(encodeSession(session)).finish());
+  const known = contexts.get(session);
+  if (known !== undefined) return known;
+  const context = sha256(new Writer().text(DOMAINS.secaggSession).blob(encodeSession(session)).finish());
+  contexts.set(session, context);
+  return context;
+}
+
+/** Whether clients share with neighbours only: follows from the size of the cohort. */
+export function isSparse(session: Session): boolean {
+  return session.cohort.length > COMPLETE_GRAPH_LIMIT;
 }
 
 export function lanesOf(session: Session): LaneFormat {
@@ -110,8 +124,9 @@ function read(reader: Reader): Session {
     roster: readDigest(reader),
     cohort: readMembers(reader),
   };
+  const neighbours = isSparse(session) ? { neighbours: reader.u16() } : {};
   reader.end();
-  return session;
+  return { ...session, ...neighbours };
 }
 
 function readDigest(reader: Reader): Digest {

@@ -4,6 +4,7 @@
  * the coordinator answer both (Bonawitz et al. 2017, section 6.2).
  */
 import { AggregationError } from '../errors.ts';
+import { sparseFlaw, sparseGraphAgainstCoordinator } from './sparse-graph.ts';
 
 /** Shares are numbered by one byte, and above this the complete graph costs more than it gives. */
 export const COMPLETE_GRAPH_LIMIT = 255;
@@ -15,6 +16,8 @@ export interface Thresholds {
   readonly minimumSurvivors: number;
   /** c: clients that may collude with a malicious coordinator. */
   readonly colluding: number;
+  /** k: with how many others each client shares, above {@link COMPLETE_GRAPH_LIMIT}; up to it with all. */
+  readonly neighbours?: number;
 }
 
 /** The least t with 2t - n > c. */
@@ -22,18 +25,40 @@ export function leastThreshold(clients: number, colluding: number): number {
   return Math.floor((clients + colluding) / 2) + 1;
 }
 
-/** t = floor(2n/3) + 1: withstands a third of the clients colluding and, another time, a third dropping out. */
+/** Largest share of drop-outs that a sparse graph is tried for, and the steps down from it. */
+const DROPOUTS = [0.25, 0.2, 0.15, 0.1, 0.05] as const;
+const SPARSE_COLLUDING_SHARE = 0.05;
+const ABORT_BITS = 20;
+
+/**
+ * Complete graph: t = floor(2n/3) + 1 withstands a third of the clients colluding and, another time, a third dropping out.
+ * Above {@link COMPLETE_GRAPH_LIMIT}: a twentieth colluding, and the most of {@link DROPOUTS} for which one byte can number the
+ * shares; a round with that many drop-outs fails with probability at most 2^-20. @throws AggregationError `SECAGG_PARAMETERS`
+ */
 export function thresholdsFor(clients: number): Thresholds {
+  if (clients > COMPLETE_GRAPH_LIMIT) return sparseThresholdsFor(clients);
   const threshold = Math.min(clients, Math.floor((2 * clients) / 3) + 1);
   const colluding = Math.max(0, Math.min(2 * threshold - clients - 1, threshold - 2));
   return { threshold, minimumSurvivors: threshold, colluding };
 }
 
+function sparseThresholdsFor(clients: number): Thresholds {
+  const colluding = Math.floor(SPARSE_COLLUDING_SHARE * clients);
+  const rule = { clients, colluding, minimumSurvivors: Math.floor((clients + colluding) / 2) + 1 };
+  for (const dropouts of DROPOUTS) {
+    const graph = sparseGraphAgainstCoordinator(rule, { dropouts, abortBits: ABORT_BITS });
+    if (graph !== undefined) return { minimumSurvivors: rule.minimumSurvivors, colluding, ...graph };
+  }
+  throw refused(`a cohort of ${clients}: no sparse graph of it withstands ${colluding} that collude`);
+}
+
 /** Called where a task or a round is made, and again by every client. @throws AggregationError `SECAGG_PARAMETERS` */
 export function checkThresholds(clients: number, thresholds: Thresholds): void {
-  const { threshold: t, minimumSurvivors, colluding: c } = thresholds;
-  if (clients < 2 || clients > COMPLETE_GRAPH_LIMIT) {
-    throw refused(`a cohort of ${clients}; the complete graph takes 2 to ${COMPLETE_GRAPH_LIMIT}`);
+  const { threshold: t, minimumSurvivors, colluding: c, neighbours } = thresholds;
+  if (clients < 2) throw refused(`a cohort of ${clients}`);
+  if (clients > COMPLETE_GRAPH_LIMIT || neighbours !== undefined) {
+    checkSparse(clients, thresholds);
+    return;
   }
   if (c < 0 || 2 * t - clients <= c) {
     throw refused(
@@ -47,6 +72,18 @@ export function checkThresholds(clients: number, thresholds: Thresholds): void {
   if (minimumSurvivors - c < 2) {
     throw refused(`with ${minimumSurvivors} survivors, ${c} of them colluding, a sum could show one honest input`);
   }
+}
+
+function checkSparse(clients: number, { neighbours, ...rest }: Thresholds): void {
+  if (neighbours === undefined) {
+    throw refused(
+      `a cohort of ${clients}; the complete graph takes 2 to ${COMPLETE_GRAPH_LIMIT}, more take neighbours`,
+    );
+  }
+  if (clients <= COMPLETE_GRAPH_LIMIT) throw refused(`a cohort of ${clients} takes the complete graph`);
+  if (rest.minimumSurvivors > clients) throw refused(`${rest.minimumSurvivors} survivors of ${clients}`);
+  const flaw = sparseFlaw({ clients, neighbours, ...rest });
+  if (flaw !== undefined) throw refused(flaw);
 }
 
 function refused(why: string): AggregationError {

@@ -44,7 +44,7 @@ export function parseUpOptions(flags: UpFlags): UpOptions {
   const exit = flags.exit ?? false;
   if (!SHIPPED_MODELS.includes(flags.model))
     throw new CliError('USAGE_INVALID', `--model is "${flags.model}"; it may be ${SHIPPED_MODELS.join(', ')}`);
-  const clients = whole('--clients', flags.clients, 1, 255);
+  const clients = whole('--clients', flags.clients, 1, 512);
   return {
     rounds: flags.rounds === undefined ? (exit ? EXIT_ROUNDS : null) : whole('--rounds', flags.rounds, 1, 1_000_000),
     clients,

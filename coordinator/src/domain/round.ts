@@ -265,8 +265,8 @@ function select(state: Open, cohort: readonly Candidate[], now: Instant): Step {
   const { plan } = state;
   const selected = cohort.length;
   if (plan.stepMs === null) return collect(plan, selected, now, [{ kind: 'select', cohort }]);
-  // Fewer survivors than the threshold of this cohort could never take the masks off: that is the quorum then.
-  const minimum = Math.max(plan.minimum, thresholdsFor(selected).threshold);
+  // Fewer survivors than this cohort's thresholds ask for could never take the masks off: that is the quorum then.
+  const minimum = Math.max(plan.minimum, thresholdsFor(selected).minimumSurvivors);
   const deadline = now + plan.stepMs;
   return {
     state: {

@@ -1,7 +1,8 @@
-/** Step 2 of the client: the lanes under the mask of its own and one mask for every other dealer. */
+/** Step 2 of the client: the lanes under the mask of its own and one mask for every neighbour that dealt shares. */
 import { exchangeKeyFromSecret } from '@carapace/crypto';
 import type { RandomSource } from '@carapace/crypto';
 import { bindingOf, pairSeedOf, pairSign, selfSeedOf } from '../derivation.ts';
+import { graphOf } from '../graph.ts';
 import { contextOf, maskOf } from '../session.ts';
 import type { SignedSeed } from '../vector-mask.ts';
 import { encodeMaskedInput } from '../wire/masked-input.ts';
@@ -18,10 +19,11 @@ export function maskInput(state: Keyed, lanes: Uint32Array, random: RandomSource
 }
 
 function maskSeeds(state: Keyed, binding: Uint8Array): SignedSeed[] {
-  const { member, secrets, keys, dealers } = state;
+  const { session, member, secrets, keys, dealers } = state;
+  const peers = new Set(graphOf(session, keys).peers(member));
   const own = exchangeKeyFromSecret(secrets.mask);
   const pairs = dealers
-    .filter((peer) => peer !== member)
+    .filter((peer) => peer !== member && peers.has(peer))
     .map((peer): SignedSeed => {
       const seed = pairSeedOf(binding, own, maskKeyOf(keys, peer), member, peer);
       return { seed, sign: pairSign(member, peer) };

@@ -2,6 +2,7 @@
 import { concatBytes, equalBytes, exchangeKeyFromSecret, seal, splitSecret } from '@carapace/crypto';
 import type { ExchangePublicKey, RandomSource } from '@carapace/crypto';
 import { bindingOf, commitmentTo, sealedText, sealingKeyOf } from '../derivation.ts';
+import { graphOf } from '../graph.ts';
 import { checkAdvertisedKeys, checkDistinctKeys } from '../key-list.ts';
 import { contextOf, leastMembers } from '../session.ts';
 import { Stop } from '../stop.ts';
@@ -44,7 +45,7 @@ function checkKeyList(state: Advertised, context: Uint8Array, keys: readonly Adv
   }
 }
 
-/** One share of each secret for every client of the list, this one included: then any t of the list recover it. */
+/** One share of each secret for every neighbour and for this client: then any t of them recover it. */
 function dealShares(
   state: Advertised,
   keys: readonly AdvertisedKeys[],
@@ -53,10 +54,12 @@ function dealShares(
 ): DealtShares[] {
   const { session, member: dealer, secrets } = state;
   const own = exchangeKeyFromSecret(secrets.sealing);
-  const xs = keys.map((_, place) => place + 1);
+  const holders = new Set(graphOf(session, keys).peers(dealer));
+  const xs = Array.from(holders, (_, place) => place + 1);
   const selfShares = splitSecret(secrets.self, session.threshold, xs, random);
   const keyShares = splitSecret(secrets.mask, session.threshold, xs, random);
-  return keys.map(({ member, sealingKey }, place) => {
+  const held = keys.filter((advertised) => holders.has(advertised.member));
+  return held.map(({ member, sealingKey }, place) => {
     const selfShare = selfShares[place]!;
     const keyShare = keyShares[place]!;
     const selfCommitment = commitmentTo('self-share', binding, dealer, member, selfShare);

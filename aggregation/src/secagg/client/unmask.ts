@@ -5,6 +5,7 @@
  */
 import { DOMAINS, exchangeKeyFromSecret, verify } from '@carapace/crypto';
 import { bindingOf, pairSeedOf, survivorsText } from '../derivation.ts';
+import { graphOf } from '../graph.ts';
 import { contextOf } from '../session.ts';
 import { Stop } from '../stop.ts';
 import { decodeSignatures } from '../wire/consistency.ts';
@@ -22,9 +23,16 @@ export function unmask(state: Consistent, message: Uint8Array): Finished {
   return { phase: 'finished', outbox: encodeUnmaskReply(context, { member: state.member, disclosures }) };
 }
 
-/** At least t survivors must have signed the very set that this client signed; one bad signature among them is one too many. */
+/** Those of `members` that this client shares with, itself among them. */
+function peersOf({ session, keys, member }: Consistent, members: readonly number[]): number[] {
+  const peers = new Set(graphOf(session, keys).peers(member));
+  return members.filter((other) => peers.has(other));
+}
+
+/** At least t survivors that this client shares with must have signed the very set that this client signed; one bad signature among them is one too many. */
 function checkSignatures(state: Consistent, context: Uint8Array, binding: Uint8Array, message: Uint8Array): void {
   const { session, survivors, dealers } = state;
+  const signers = new Set(peersOf(state, survivors));
   const signatures = decodeSignatures(context, message);
   if (signatures.length < session.threshold) {
     throw new Stop(
@@ -34,7 +42,8 @@ function checkSignatures(state: Consistent, context: Uint8Array, binding: Uint8A
   }
   const text = survivorsText(binding, dealers, survivors);
   for (const { member, signature } of signatures) {
-    if (!survivors.includes(member)) throw new Stop('SECAGG_MEMBER', `member ${member} confirms, but did not survive`);
+    if (!signers.has(member))
+      throw new Stop('SECAGG_MEMBER', `member ${member} confirms, but is no survivor beside it`);
     if (!verify(session.cohort[member]!.identity, DOMAINS.secaggSurvivors, text, signature)) {
       throw new Stop('SECAGG_SIGNATURE', `member ${member} did not confirm these survivors`);
     }
@@ -42,11 +51,12 @@ function checkSignatures(state: Consistent, context: Uint8Array, binding: Uint8A
 }
 
 function disclose(state: Consistent, binding: Uint8Array): Disclosure[] {
-  const { member: own, keys, dealers, held, survivors, secrets } = state;
+  const { member: own, keys, dealers, held, secrets } = state;
+  const survivors = new Set(state.survivors);
   const maskKey = exchangeKeyFromSecret(secrets.mask);
-  return dealers.flatMap((member): Disclosure[] => {
+  return peersOf(state, dealers).flatMap((member): Disclosure[] => {
     const good = held.get(member);
-    if (survivors.includes(member)) return good ? [{ kind: 'survivor', member, selfShare: good.selfShare }] : [];
+    if (survivors.has(member)) return good ? [{ kind: 'survivor', member, selfShare: good.selfShare }] : [];
     const pairSeed = pairSeedOf(binding, maskKey, maskKeyOf(keys, member), own, member);
     return [{ kind: 'dropped', member, pairSeed, ...(good && { keyShare: good.keyShare }) }];
   });

@@ -1,9 +1,10 @@
 /** Step 3 of the coordinator: collect signatures on the set of survivors, and show them to all. */
 import { DOMAINS, verify } from '@carapace/crypto';
 import { bindingOf, survivorsText } from '../derivation.ts';
+import { graphOf } from '../graph.ts';
 import { contextOf } from '../session.ts';
 import { Stop } from '../stop.ts';
-import { decodeSurvivorSignature } from '../wire/consistency.ts';
+import { decodeSurvivorSignature, encodeSignatures } from '../wire/consistency.ts';
 import { admit, inOrder, membersOf } from './admit.ts';
 import type { Confirming, Unmasking } from './state.ts';
 
@@ -19,6 +20,15 @@ export function takeSignature(state: Confirming, from: number, message: Uint8Arr
     throw new Stop('SECAGG_SIGNATURE', `member ${from} did not sign this set of survivors`);
   }
   return { ...state, signatures };
+}
+
+/** The signatures of those that one member shares with. */
+export function signaturesFor({ session, keys, signatures }: Unmasking, member: number): Uint8Array<ArrayBuffer> {
+  const peers = new Set(graphOf(session, keys).peers(member));
+  return encodeSignatures(
+    contextOf(session),
+    signatures.filter((signed) => peers.has(signed.member)),
+  );
 }
 
 /** @throws Stop `SECAGG_COHORT_SMALL` */

@@ -2,10 +2,12 @@
 import { equalBytes, exchangeKeyFromSecret, recoverSecret } from '@carapace/crypto';
 import type { ExchangeKey, ExchangePublicKey, Share } from '@carapace/crypto';
 import { bindingOf, keepsCommitment, pairSeedOf, pairSign, selfSeedOf } from '../derivation.ts';
-import { shareCoordinate } from '../key-list.ts';
+import { graphOf, shareCoordinate } from '../graph.ts';
+import type { Graph } from '../graph.ts';
 import { contextOf } from '../session.ts';
 import { Stop } from '../stop.ts';
 import type { SignedSeed } from '../vector-mask.ts';
+import type { Disclosure } from '../wire/unmask.ts';
 import type { Accusation } from './accusation.ts';
 import { membersOf } from './admit.ts';
 import type { Opening, Unmasking } from './state.ts';
@@ -26,40 +28,65 @@ export class Unrecoverable extends Stop {
   }
 }
 
+/** What recovery reads again and again. */
+interface Book {
+  readonly state: Unmasking | Opening;
+  readonly binding: Uint8Array;
+  readonly graph: Graph;
+  readonly survivors: ReadonlySet<number>;
+  readonly maskKeys: ReadonlyMap<number, ExchangePublicKey>;
+  /** By who discloses, then by whom it is about. */
+  readonly disclosed: ReadonlyMap<number, ReadonlyMap<number, Disclosure>>;
+}
+
 /**
  * Pair seeds are taken on the word of their senders, which is fast; with `derive` they come out of the recovered keys of the
  * dropped clients, which also shows who sent a wrong one. @throws Stop, Unrecoverable
  */
 export function recoverMasks(state: Unmasking | Opening, derive: boolean): Recovered {
-  const binding = bindingOf(contextOf(state.session), state.keys);
-  const survivors = new Set(state.survivors);
+  const book = open(state);
   const own = state.survivors.map((member): SignedSeed => {
-    return { seed: selfSeedOf(binding, selfSecretOf(state, binding, member), member), sign: 1 };
+    return { seed: selfSeedOf(book.binding, selfSecretOf(book, member), member), sign: 1 };
   });
-  const dropped = membersOf(state.dealings).filter((member) => !survivors.has(member));
-  const edges = dropped.map((member) => edgesOf(state, binding, member, derive));
+  const dropped = membersOf(state.dealings).filter((member) => !book.survivors.has(member));
+  const edges = dropped.map((member) => edgesOf(book, member, derive));
   return {
     masks: [...own, ...edges.flatMap((edge) => edge.masks)],
     accusations: edges.flatMap((edge) => edge.accusations),
   };
 }
 
-function selfSecretOf(state: Unmasking | Opening, binding: Uint8Array, member: number): Uint8Array {
-  const secret = recoverSecret(sharesOf(state, binding, member));
-  const { seedCommitment } = state.dealings.get(member)!;
-  if (!keepsCommitment(seedCommitment, 'self-secret', binding, member, member, secret)) throw inconsistent(member);
+function open(state: Unmasking | Opening): Book {
+  const { session, keys, replies } = state;
+  return {
+    state,
+    binding: bindingOf(contextOf(session), keys),
+    graph: graphOf(session, keys),
+    survivors: new Set(state.survivors),
+    maskKeys: new Map(keys.map(({ member, maskKey }) => [member, maskKey as ExchangePublicKey])),
+    disclosed: new Map(
+      Array.from(replies, ([from, reply]) => [from, new Map(reply.disclosures.map((about) => [about.member, about]))]),
+    ),
+  };
+}
+
+function selfSecretOf(book: Book, member: number): Uint8Array {
+  const secret = recoverSecret(sharesOf(book, member));
+  const { seedCommitment } = book.state.dealings.get(member)!;
+  if (!keepsCommitment(seedCommitment, 'self-secret', book.binding, member, member, secret)) throw inconsistent(member);
   return secret;
 }
 
-/** The masks between one dropped client and every survivor, with the sign that they have in the survivor's input. */
-function edgesOf(state: Unmasking | Opening, binding: Uint8Array, dropped: number, derive: boolean): Recovered {
-  const disclosed = new Map(state.survivors.map((member) => [member, disclosedSeed(state, member, dropped)]));
-  const complete = state.survivors.every((member) => disclosed.get(member) !== undefined);
-  const key = derive || !complete ? recoverKey(state, binding, dropped) : undefined;
+/** The masks between one dropped client and every survivor beside it, with the sign that they have in the survivor's input. */
+function edgesOf(book: Book, dropped: number, derive: boolean): Recovered {
+  const beside = book.graph.peers(dropped).filter((member) => book.survivors.has(member));
+  const disclosed = new Map(beside.map((member) => [member, disclosedSeed(book, member, dropped)]));
+  const complete = beside.every((member) => disclosed.get(member) !== undefined);
+  const key = derive || !complete ? recoverKey(book, dropped) : undefined;
   const accusations: Accusation[] = [];
-  const masks = state.survivors.map((member): SignedSeed => {
+  const masks = beside.map((member): SignedSeed => {
     const sent = disclosed.get(member);
-    const seed = key ? pairSeedOf(binding, key, publicKeyOf(state, member), dropped, member) : sent!;
+    const seed = key ? pairSeedOf(book.binding, key, book.maskKeys.get(member)!, dropped, member) : sent!;
     if (sent !== undefined && !equalBytes(seed, sent)) {
       accusations.push({ member, code: 'SECAGG_SHARE_WRONG', subject: dropped });
     }
@@ -68,36 +95,32 @@ function edgesOf(state: Unmasking | Opening, binding: Uint8Array, dropped: numbe
   return { masks, accusations };
 }
 
-function disclosedSeed(state: Unmasking | Opening, member: number, dropped: number): Uint8Array | undefined {
-  const disclosure = state.replies.get(member)?.disclosures.find((about) => about.member === dropped);
+function disclosedSeed({ disclosed }: Book, member: number, dropped: number): Uint8Array | undefined {
+  const disclosure = disclosed.get(member)?.get(dropped);
   return disclosure?.kind === 'dropped' ? disclosure.pairSeed : undefined;
 }
 
-function recoverKey(state: Unmasking | Opening, binding: Uint8Array, dropped: number): ExchangeKey {
-  const key = exchangeKeyFromSecret(recoverSecret(sharesOf(state, binding, dropped)));
-  if (!equalBytes(key.publicKey, publicKeyOf(state, dropped))) throw inconsistent(dropped);
+function recoverKey(book: Book, dropped: number): ExchangeKey {
+  const key = exchangeKeyFromSecret(recoverSecret(sharesOf(book, dropped)));
+  if (!equalBytes(key.publicKey, book.maskKeys.get(dropped)!)) throw inconsistent(dropped);
   return key;
 }
 
 /** Good shares of the one secret of `subject` that may be known, as many as the threshold wants. */
-function sharesOf(state: Unmasking | Opening, binding: Uint8Array, subject: number): Share[] {
+function sharesOf({ state, binding, graph, disclosed }: Book, subject: number): Share[] {
   const { threshold } = state.session;
   const dealing = state.dealings.get(subject)!;
   const shares: Share[] = [];
-  for (const reply of state.replies.values()) {
-    const disclosure = reply.disclosures.find((about) => about.member === subject);
-    if (disclosure === undefined || !isGoodShare(dealing, reply.member, disclosure, binding)) continue;
-    shares.push({ x: shareCoordinate(state.keys, reply.member), value: shareIn(disclosure)! });
+  for (const holder of graph.peers(subject)) {
+    const disclosure = disclosed.get(holder)?.get(subject);
+    if (disclosure === undefined || !isGoodShare(dealing, holder, disclosure, binding)) continue;
+    shares.push({ x: shareCoordinate(graph, subject, holder), value: shareIn(disclosure)! });
     if (shares.length === threshold) return shares;
   }
   throw new Unrecoverable(
     { member: subject, code: 'SECAGG_SHARE_MISSING', subject },
     `${shares.length} good shares of a secret of member ${subject}, ${threshold} needed`,
   );
-}
-
-function publicKeyOf(state: Unmasking | Opening, member: number): ExchangePublicKey {
-  return state.keys.find((keys) => keys.member === member)!.maskKey as ExchangePublicKey;
 }
 
 function inconsistent(dealer: number): Unrecoverable {

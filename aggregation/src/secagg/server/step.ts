@@ -10,11 +10,11 @@ import type { Session } from '../session.ts';
 import { refusalOf } from '../stop.ts';
 import type { SignedSeed } from '../vector-mask.ts';
 import { encodeKeyList } from '../wire/advertise-keys.ts';
-import { encodeSignatures, encodeSurvivors } from '../wire/consistency.ts';
+import { encodeSurvivors } from '../wire/consistency.ts';
 import type { Accusation } from './accusation.ts';
 import { membersOf } from './admit.ts';
 import { closeAdvertising, takeKeys } from './advertise-keys.ts';
-import { closeConsistency, takeSignature } from './consistency.ts';
+import { closeConsistency, signaturesFor, takeSignature } from './consistency.ts';
 import { closeCollecting, noteInput, takeInput } from './masked-input.ts';
 import { recoverMasks, Unrecoverable } from './recover.ts';
 import { closeSharing, deliveryTo, takeDealing } from './share-keys.ts';
@@ -86,7 +86,7 @@ export function messageFor(state: ServerState, member: number): Uint8Array<Array
     case 'consistency':
       return encodeSurvivors(contextOf(state.session), state.survivors);
     case 'unmasking':
-      return encodeSignatures(contextOf(state.session), state.signatures);
+      return signaturesFor(state, member);
     default:
       return undefined;
   }

@@ -24,6 +24,7 @@ export const KIND = {
   shareDelivery: 17,
   survivors: 18,
   signatures: 19,
+  sparseDelivery: 20,
 } as const;
 
 export type Kind = (typeof KIND)[keyof typeof KIND];

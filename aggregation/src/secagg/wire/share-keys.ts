@@ -1,7 +1,7 @@
 /** Step 1 on the wire: the shares that a client deals, and those that are delivered to one. */
 import { SEAL_OVERHEAD_BYTES } from '@carapace/crypto';
 import type { Reader, Writer } from '@carapace/crypto';
-import { frame, KIND, readByMember, unframe } from './frame.ts';
+import { frame, KIND, readByMember, readMembers, unframe, writeMembers } from './frame.ts';
 
 export const SHARE_BYTES = 32;
 export const COMMITMENT_BYTES = 16;
@@ -45,6 +45,26 @@ export function encodeDelivery(context: Uint8Array, shares: readonly DealtShares
 
 export function decodeDelivery(context: Uint8Array, bytes: Uint8Array): DealtShares[] {
   return unframe(KIND.shareDelivery, context, bytes, (reader) => readByMember(reader, readShares));
+}
+
+/** To one client of a sparse graph: who of all dealt shares, and those of its neighbours. */
+export interface SparseDelivery {
+  readonly dealers: readonly number[];
+  readonly shares: readonly DealtShares[];
+}
+
+export function encodeSparseDelivery(
+  context: Uint8Array,
+  { dealers, shares }: SparseDelivery,
+): Uint8Array<ArrayBuffer> {
+  return writeShares(writeMembers(frame(KIND.sparseDelivery, context), dealers), shares).finish();
+}
+
+export function decodeSparseDelivery(context: Uint8Array, bytes: Uint8Array): SparseDelivery {
+  return unframe(KIND.sparseDelivery, context, bytes, (reader) => ({
+    dealers: readMembers(reader),
+    shares: readByMember(reader, readShares),
+  }));
 }
 
 function writeShares(writer: Writer, shares: readonly DealtShares[]): Writer {
