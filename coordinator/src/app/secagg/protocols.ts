@@ -50,7 +50,8 @@ export class Protocols {
   /** The event that the round machine asks for: where the protocol stands, its step closed when its time is over. */
   async observe(records: Records, round: RoundRecord, now: number): Promise<RoundEvent> {
     const reached = await this.#reach(records, round);
-    const state = stepOf(reached) === stepIn(round.state) ? closedByTime(reached, round.state, now) : reached;
+    const open = stepOf(reached) === stepIn(round.state);
+    const state = open && isOver(reached, round.state, now, await awaited(records, round)) ? closed(reached) : reached;
     return { kind: 'protocol', now, at: stepOf(state) ?? 'failed', present: presentIn(state) };
   }
 
@@ -148,17 +149,28 @@ export class Protocols {
 
   /** The state that the records amount to, up to the step that the round is in and the messages that came for it. */
   async #reach(records: Records, round: RoundRecord): Promise<ServerState> {
-    let state = this.#states.get(round.id) ?? (await this.#opened(records, round.id));
-    for (let step = stepOf(state); step !== null && step !== 'failed' && step !== 'opening'; step = stepOf(state)) {
-      const caughtUp = await this.#take(records, round, state, step);
-      if (stepOf(caughtUp) === step && !isBehind(step, round.state)) {
-        state = caughtUp;
-        break;
-      }
-      state = stepOf(caughtUp) === step ? secaggServerStep(caughtUp, { kind: 'close' }).state : caughtUp;
-    }
+    const kept = this.#states.get(round.id);
+    const first = await this.#catchUp(records, round, kept ?? (await this.#opened(records, round.id)));
+    // Of two messages that exclude each other (one key of two clients) both may have been admitted at once. Which of them counts must
+    // not depend on who came first here: it is the one of the lower member, as it is in every process that starts from the records.
+    const { state } =
+      first.disputed && kept !== undefined
+        ? await this.#catchUp(records, round, await this.#opened(records, round.id))
+        : first;
     this.#states.set(round.id, state);
     return state;
+  }
+
+  async #catchUp(records: Records, round: RoundRecord, from: ServerState): Promise<Taken> {
+    let taken: Taken = { state: from, disputed: false };
+    for (let step = stepOf(from); isOpenStep(step); step = stepOf(taken.state)) {
+      const { state, disputed } = await this.#take(records, round, taken.state, step);
+      taken = { state, disputed: disputed || taken.disputed };
+      if (stepOf(state) !== step) continue;
+      if (!isBehind(step, round.state)) break;
+      taken = { ...taken, state: closed(state) };
+    }
+    return taken;
   }
 
   async #opened(records: Records, id: RoundId): Promise<ServerState> {
@@ -166,19 +178,31 @@ export class Protocols {
   }
 
   /** With what the records have of this step and the state has not. */
-  async #take(records: Records, round: RoundRecord, state: ServerState, step: ProtocolStep): Promise<ServerState> {
-    if (step === 'opening') return state;
+  async #take(
+    records: Records,
+    round: RoundRecord,
+    from: ServerState,
+    step: MessageStep | 'masked-input',
+  ): Promise<Taken> {
+    let taken: Taken = { state: from, disputed: false };
     if (step !== 'masked-input') {
-      const messages = await records.listProtocolMessages(round.id, step, spoken(state));
-      return messages.reduce((taken, message) => apply(taken, message).state, state);
+      for (const message of await records.listProtocolMessages(round.id, step, spoken(from))) {
+        const { state, refusal } = apply(taken.state, message);
+        taken = { state, disputed: taken.disputed || refusal !== null };
+      }
+      return taken;
     }
-    if (!isBehind(step, round.state)) return state;
-    const survivors = (await requireSession(records, round.id)).survivors ?? [];
-    return survivors.reduce(
-      (taken, { member, digest }) => secaggServerStep(taken, { kind: 'stored', from: member, digest }).state,
-      state,
-    );
+    if (!isBehind(step, round.state)) return taken;
+    for (const { member, digest } of (await requireSession(records, round.id)).survivors ?? [])
+      taken = { ...taken, state: secaggServerStep(taken.state, { kind: 'stored', from: member, digest }).state };
+    return taken;
   }
+}
+
+interface Taken {
+  readonly state: ServerState;
+  /** Whether a message that was admitted does not fit the others. */
+  readonly disputed: boolean;
 }
 
 /** A message that was judged before cannot be refused now, unless its step has closed: then it does not count. */
@@ -217,16 +241,35 @@ function isBehind(step: ProtocolStep, state: RoundState): boolean {
   return at !== null && ORDER.indexOf(step) < ORDER.indexOf(at);
 }
 
+function isOpenStep(step: ReturnType<typeof stepOf>): step is MessageStep | 'masked-input' {
+  return step !== null && step !== 'failed' && step !== 'opening';
+}
+
+function closed(state: ServerState): ServerState {
+  return secaggServerStep(state, { kind: 'close' }).state;
+}
+
 /**
- * A step closes at its deadline with whoever has spoken. One that unmasks goes on earlier when enough have: whoever is missing
- * then has most likely left, and nothing is gained by its word but its own good name.
+ * A step is over at its deadline, or when nobody is left who may still speak. One that unmasks goes on earlier when enough have:
+ * whoever is missing then has most likely left, and nothing is gained by its word but its own good name. Signatures on a sparse
+ * graph are waited for: each client needs those of its own neighbours.
  */
-function closedByTime(state: ServerState, round: RoundState, now: number): ServerState {
-  if (round.kind !== 'agreeing' && round.kind !== 'unmasking') return state;
+function isOver(state: ServerState, round: RoundState, now: number, left: ReadonlySet<ClientId>): boolean {
+  if (round.kind !== 'agreeing' && round.kind !== 'unmasking') return false;
+  if (now >= round.deadline || !('session' in state)) return true;
+  const { cohort, neighbours } = state.session;
+  const heard = new Set(spoken(state));
+  if (!cohort.some(({ client }, member) => left.has(client) && !heard.has(member))) return true;
+  const lingers = round.kind === 'unmasking' && (neighbours === undefined || round.step === 'unmask');
   const lingered = now >= round.deadline - (1 - LINGER) * (round.plan.stepMs ?? 0);
-  if (now < round.deadline && !(lingered && round.kind === 'unmasking')) return state;
-  const closed = secaggServerStep(state, { kind: 'close' }).state;
-  return closed.phase === 'abandoned' && now < round.deadline ? state : closed;
+  return lingers && lingered && closed(state).phase !== 'abandoned';
+}
+
+/** Whose word may still come: who has not declined, was not revoked and not dismissed. */
+async function awaited(records: Records, { id, state }: RoundRecord): Promise<ReadonlySet<ClientId>> {
+  const status = state.kind === 'unmasking' ? 'reported' : 'selected';
+  const participants = await records.listParticipants(id);
+  return new Set(participants.filter((of) => of.status === status).map(({ client }) => client));
 }
 
 function presentIn(state: ServerState): ClientId[] {
