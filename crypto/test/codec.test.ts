@@ -66,7 +66,9 @@ const KINDS: readonly Kind<unknown>[] = [
 
 const field: fc.Arbitrary<Field> = fc
   .constantFrom(...KINDS)
-  .chain(({ values, write, read }) => values.map((value) => ({ value, write: (writer) => write(writer, value), read })));
+  .chain(({ values, write, read }) =>
+    values.map((value) => ({ value, write: (writer) => write(writer, value), read })),
+  );
 const message = fc.array(field, { maxLength: 8 });
 
 const encode = (fields: readonly Field[]): Uint8Array<ArrayBuffer> => {
