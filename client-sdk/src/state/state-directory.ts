@@ -38,7 +38,9 @@ export class StateDirectory {
   readonly #unlock: () => void;
   readonly key: SigningKey;
   #next: bigint;
+  /** As on the disk. */
   #reserved: bigint;
+  #reserving: Promise<void> | null = null;
 
   private constructor(directory: string, unlock: () => void, key: SigningKey, reserved: bigint) {
     this.#directory = directory;
@@ -70,11 +72,17 @@ export class StateDirectory {
   /** A number that no call of this key ever used, also not before a crash. */
   async nextSequence(): Promise<bigint> {
     const next = this.#next++;
-    if (next > this.#reserved) {
-      this.#reserved = next + SEQUENCE_BLOCK;
-      await replaceFile(this.#path('sequence'), String(this.#reserved));
+    while (next > this.#reserved) {
+      // One at a time: a call that comes meanwhile waits too, for its number is not reserved before the file is written.
+      this.#reserving ??= this.#reserve(next + SEQUENCE_BLOCK).finally(() => (this.#reserving = null));
+      await this.#reserving;
     }
     return next;
+  }
+
+  async #reserve(upTo: bigint): Promise<void> {
+    await replaceFile(this.#path('sequence'), String(upTo));
+    this.#reserved = upTo;
   }
 
   /** The coordinator has seen higher numbers: this directory is a restored copy, or the reservation was lost. */
@@ -130,8 +138,10 @@ export class StateDirectory {
 
   /** The highest serial of a roster seen from the authority. */
   async rosterSerial(): Promise<number> {
-    const serial = Number((await readIfPresent(this.#path('roster-serial')))?.toString('utf8') ?? '0');
-    if (!Number.isSafeInteger(serial)) throw corrupt('roster-serial', 'it is not a number');
+    const stored = (await readIfPresent(this.#path('roster-serial')))?.toString('utf8') ?? '0';
+    const serial = Number(stored);
+    // An empty file would pass for 0, and an old roster for a new one.
+    if (!/^\d+$/.test(stored) || !Number.isSafeInteger(serial)) throw corrupt('roster-serial', 'it is not a number');
     return serial;
   }
 
@@ -197,9 +207,10 @@ export class StateDirectory {
   async cacheBlob(digest: Digest, bytes: Uint8Array): Promise<void> {
     await replaceFile(join(this.#directory, 'blobs', digest), bytes);
     const folder = join(this.#directory, 'blobs');
-    const names = await readdir(folder);
+    // The new one stays in any case: times of files are coarse.
+    const names = (await readdir(folder)).filter((name) => name !== digest);
     const aged = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })));
-    const old = aged.sort((a, b) => b.at - a.at).slice(KEPT_BLOBS);
+    const old = aged.sort((a, b) => b.at - a.at).slice(KEPT_BLOBS - 1);
     for (const { name } of old) await removeFile(join(folder, name));
   }
 
