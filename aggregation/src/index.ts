@@ -37,15 +37,24 @@ export type { ClientFloor } from './secagg/floor.ts';
 export { dequantise, laneCount, laneFormat, quantise, quantiserError } from './secagg/quantiser.ts';
 export type { DequantisedMean, LaneFormat, Quantiser, QuantiserError } from './secagg/quantiser.ts';
 export { modeFor, payloadBytes } from './secagg/mask-mode.ts';
-export { openRoster, signRoster } from './secagg/roster.ts';
+export { openRoster, readRoster, signRoster } from './secagg/roster.ts';
 export type { Member, Roster, RosterKeys, RosterTrust } from './secagg/roster.ts';
 export type { Accusation } from './secagg/server/accusation.ts';
 export { decodeServerState, encodeServerState } from './secagg/server/state.ts';
 export type { ServerState } from './secagg/server/state.ts';
 export { audienceOf, messageFor, openSession, serverStep as secaggServerStep } from './secagg/server/step.ts';
 export type { ServerEffect, ServerEvent, ServerOutcome } from './secagg/server/step.ts';
-export { checkSession, contextOf, decodeSession, encodeSession, lanesOf, maskOf } from './secagg/session.ts';
+export {
+  checkSession,
+  contextOf,
+  decodeSession,
+  encodeSession,
+  lanesOf,
+  maskedInputBytes,
+  maskOf,
+} from './secagg/session.ts';
 export type { Session } from './secagg/session.ts';
+export { decodeMaskedInput } from './secagg/wire/masked-input.ts';
 export { MOST_NEIGHBOURS, sparseGraph, sparseGraphAgainstCoordinator } from './secagg/sparse-graph.ts';
 export type { SparseGraph, SparseGraphDemand, SparseRule } from './secagg/sparse-graph.ts';
 export { checkThresholds, COMPLETE_GRAPH_LIMIT, leastThreshold, thresholdsFor } from './secagg/thresholds.ts';
@@ -54,7 +63,17 @@ export { MASK_MODES } from './secagg/vector-mask.ts';
 export type { MaskMode, PayloadSum, SignedSeed, VectorMask } from './secagg/vector-mask.ts';
 export { wordMask } from './secagg/word-mask.ts';
 export { serverStep } from './strategies/fedavg.ts';
-export type { Cohort, LocalTraining, Loss, Optimizer, Protection, Schedule, Strategy, Task } from './task.ts';
+export type {
+  Cohort,
+  LocalTraining,
+  Loss,
+  Optimizer,
+  Protection,
+  Schedule,
+  SecureAggregation,
+  Strategy,
+  Task,
+} from './task.ts';
 export { WeightedSum } from './weighted-sum.ts';
 export { PROTOCOL_VERSION } from './wire/assignment.ts';
 export type { Assignment, Receipt } from './wire/assignment.ts';

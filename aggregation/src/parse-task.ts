@@ -1,27 +1,47 @@
 /** The one line at which a document becomes a {@link Task}. Reference with every key and default: `docs/task.md`. */
 import { DocumentReader } from './document.ts';
+import { AggregationError } from './errors.ts';
 import { parseModelName, parseTaskId } from './ids.ts';
-import type { Cohort, LocalTraining, Optimizer, Protection, Schedule, Strategy, Task } from './task.ts';
+import { modeFor, payloadBytes } from './secagg/mask-mode.ts';
+import { laneFormat } from './secagg/quantiser.ts';
+import { checkThresholds, thresholdsFor } from './secagg/thresholds.ts';
+import { MASK_MODES } from './secagg/vector-mask.ts';
+import type {
+  Cohort,
+  LocalTraining,
+  Optimizer,
+  Protection,
+  Schedule,
+  SecureAggregation,
+  Strategy,
+  Task,
+} from './task.ts';
 
 const DAY = 86_400;
 const count = { min: 1, max: 1_000_000, integer: true } as const;
 const seconds = { min: 1, max: 30 * DAY } as const;
 const rate = { min: 1e-9, max: 1e3 } as const;
+/** Two clients and a coordinator that colludes with one of them: nothing would be left to hide among. */
+const SECAGG_LEAST_CLIENTS = 3;
 
 /** @throws AggregationError `TASK_INVALID`, naming the key, what was found and what is allowed */
 export function parseTask(value: unknown): Task {
   const document = new DocumentReader(value, '');
+  const protection = document.object('protection', {});
+  const hidden = readProtection(protection);
+  const cohort = document.object('cohort');
   const task: Task = {
     name: document.parsed('name', parseTaskId),
     model: readModel(document.object('model')),
-    cohort: readCohort(document.object('cohort')),
+    cohort: readCohort(cohort, hidden.kind === 'secagg' ? SECAGG_LEAST_CLIENTS : 1),
     training: readTraining(document.object('training', {})),
     strategy: readStrategy(document.object('strategy', {})),
-    protection: readProtection(document.object('protection', {})),
+    protection: hidden,
     schedule: readSchedule(document.object('schedule', {})),
     rounds: document.numberOrNull('rounds', count, null),
   };
   document.end();
+  if (hidden.kind === 'secagg') checkSecureAggregation(task, hidden, { cohort, protection });
   return task;
 }
 
@@ -31,9 +51,11 @@ function readModel(model: DocumentReader): Task['model'] {
   return { name };
 }
 
-function readCohort(cohort: DocumentReader): Cohort {
+function readCohort(cohort: DocumentReader, least: number): Cohort {
   const target = cohort.number('target', count);
-  const minimum = cohort.number('minimum', count, Math.ceil(target / 2));
+  const minimum = cohort.number('minimum', count, Math.max(least, Math.ceil(target / 2)));
+  if (minimum < least)
+    throw cohort.refuse('minimum', `is ${minimum}, but secure aggregation needs ${least} clients to hide among`);
   if (minimum > target)
     throw cohort.refuse('minimum', `is ${minimum}, above the target of ${target}: no round could close`);
   const read: Cohort = {
@@ -85,9 +107,44 @@ function readStrategy(strategy: DocumentReader): Strategy {
 }
 
 function readProtection(protection: DocumentReader): Protection {
-  const read: Protection = { kind: protection.choice('kind', ['clear'], 'clear') };
+  const kind = protection.choice('kind', ['clear', 'secagg'], 'clear');
+  const read: Protection = kind === 'clear' ? { kind } : readSecureAggregation(protection);
   protection.end();
   return read;
+}
+
+function readSecureAggregation(protection: DocumentReader): SecureAggregation {
+  return {
+    kind: 'secagg',
+    clip: protection.number('clip', { min: 1e-6, max: 1e6 }, 1),
+    bits: protection.number('bits', { min: 4, max: 24, integer: true }, 16),
+    mode: protection.choice('mode', ['auto', ...MASK_MODES], 'auto'),
+    stepSeconds: protection.number('stepSeconds', { min: 1, max: DAY }, 60),
+  };
+}
+
+/** Whatever cohort the task may select, its session must be possible: what cannot be is refused here and not round after round. */
+function checkSecureAggregation(
+  { cohort, training }: Task,
+  { clip, bits, mode }: SecureAggregation,
+  at: { readonly cohort: DocumentReader; readonly protection: DocumentReader },
+): void {
+  const largest = Math.ceil(cohort.target * cohort.overSelection);
+  try {
+    for (const clients of [cohort.minimum, largest]) checkThresholds(clients, thresholdsFor(clients));
+  } catch (error) {
+    throw refusedBy(error, (why) => at.cohort.refuse('target', why));
+  }
+  try {
+    const format = laneFormat({ clip, bits, maxWeight: training.maxExamples }, 1, largest);
+    payloadBytes(mode === 'auto' ? modeFor(largest) : mode, format);
+  } catch (error) {
+    throw refusedBy(error, (why) => at.protection.refuse('bits', why));
+  }
+}
+
+function refusedBy(error: unknown, refuse: (why: string) => Error): unknown {
+  return error instanceof AggregationError ? refuse(`cannot be: ${error.message}`) : error;
 }
 
 function readSchedule(schedule: DocumentReader): Schedule {

@@ -3,6 +3,7 @@
  * This file is its type; `parse-task.ts` is the one line at which a document becomes one.
  */
 import type { ModelName, TaskId } from './ids.ts';
+import type { MaskMode } from './secagg/vector-mask.ts';
 
 export interface Task {
   readonly name: TaskId;
@@ -50,7 +51,20 @@ export type Loss =
   'categorical-crossentropy' | 'sparse-categorical-crossentropy' | 'binary-crossentropy' | 'mean-squared-error';
 /** FedAvg (McMahan et al. 2017, algorithm 1): the mean weighted by examples, scaled by the server's learning rate. */
 export type Strategy = { readonly kind: 'fedavg'; readonly serverLearningRate: number };
-export type Protection = { readonly kind: 'clear' };
+export type Protection = { readonly kind: 'clear' } | SecureAggregation;
+
+/** The coordinator learns the sum of a cohort's updates and nothing else: `docs/protocol/secure-aggregation.md`. */
+export interface SecureAggregation {
+  readonly kind: 'secagg';
+  /** Every value of an update is clipped to [-clip, clip]. */
+  readonly clip: number;
+  /** Resolution: an update's value becomes one of 2^bits steps between -clip and clip, rounded without bias. */
+  readonly bits: number;
+  /** How updates are masked; `auto` takes pairwise masks for small cohorts and RLWE for larger ones. */
+  readonly mode: 'auto' | MaskMode;
+  /** How long the cohort has for each step of the protocol beside the update itself, seconds. */
+  readonly stepSeconds: number;
+}
 export type Schedule =
   | { readonly kind: 'continuous' }
   | { readonly kind: 'every'; readonly seconds: number }

@@ -248,3 +248,31 @@ describe('laws', () => {
     );
   });
 });
+
+describe('secure aggregation', () => {
+  const secure = (cohort: Document, protection: Document = {}, training: Document = {}): Document => {
+    return { ...SMALLEST, cohort, training, protection: { kind: 'secagg', ...protection } };
+  };
+
+  test('its defaults: three to hide among at least', () => {
+    const task = parseTask(secure({ target: 4 }));
+    expect(task.protection).toEqual({ kind: 'secagg', clip: 1, bits: 16, mode: 'auto', stepSeconds: 60 });
+    expect(task.cohort.minimum).toBe(3);
+    expect(parseTask(secure({ target: 100 })).cohort.minimum).toBe(50);
+  });
+
+  test.each<[string, Document, string]>([
+    ['two clients', secure({ target: 2 }), 'cohort.minimum'],
+    ['a quorum of two', secure({ target: 8, minimum: 2 }), 'cohort.minimum'],
+    ['a sum that overflows', secure({ target: 200, overSelection: 2 }, { bits: 24 }), 'protection.bits'],
+    ['lanes beyond 32 bits', secure({ target: 255 }, { bits: 25 }), 'protection.bits'],
+    [
+      'keys of secure aggregation without it',
+      { ...SMALLEST, protection: { kind: 'clear', bits: 8 } },
+      'protection.bits',
+    ],
+    ['a mode that is none', secure({ target: 4 }, { mode: 'xor' }), 'protection.mode'],
+  ])('refuses %s', (_name, document, key) => {
+    expect(refusal(document)).toContain(key);
+  });
+});

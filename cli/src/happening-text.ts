@@ -22,7 +22,13 @@ export function happeningText(happening: Happening): string | null {
     case 'participant-declined':
       return `${happening.round}: ${happening.client} declined, ${happening.reason}`;
     case 'round-aggregating':
-      return `${happening.round}: ${happening.reported} reported in ${formatSeconds(happening.collectingMs / 1000)}, aggregating`;
+      return `${happening.round}: ${happening.reported} reported, aggregating after ${formatSeconds(happening.phaseMs / 1000)} of ${happening.after}`;
+    case 'round-collecting':
+      return `${happening.round}: ${happening.clients} clients agreed on their masks in ${formatSeconds(happening.phaseMs / 1000)}`;
+    case 'round-unmasking':
+      return `${happening.round}: ${happening.reported} reported in ${formatSeconds(happening.phaseMs / 1000)}, unmasking their sum`;
+    case 'client-accused':
+      return `${happening.round}: ${happening.client} lied to its cohort (${happening.code})`;
     case 'round-completed':
       return `${happening.round}: version ${happening.version} from ${happening.reported} updates in ${formatSeconds(happening.durationMs / 1000)}${accuracyText(happening.metrics)}`;
     case 'round-abandoned':

@@ -15,6 +15,7 @@ export interface OperatorCalls {
   readonly url: string;
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body?: unknown): Promise<T>;
+  put<T>(path: string, body: unknown): Promise<T>;
   upload<T>(path: string, contentType: string, bytes: Uint8Array<ArrayBuffer>): Promise<T>;
   download(path: string): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -56,6 +57,7 @@ export function operatorCalls(
     url,
     get: <T>(path: string) => json<T>('GET', path),
     post: <T>(path: string, body?: unknown) => json<T>('POST', path, body),
+    put: <T>(path: string, body: unknown) => json<T>('PUT', path, body),
     upload: async <T>(path: string, contentType: string, body: Uint8Array<ArrayBuffer>) => {
       const init = { method: 'POST', body, headers: { 'content-type': contentType } };
       return (await (await call(path, init, DOWNLOAD_DEADLINE_MS)).json()) as T;

@@ -6,6 +6,7 @@ import { addClientVerbs } from './verbs/client.ts';
 import { addCoordinatorVerb } from './verbs/coordinator.ts';
 import { addDoctorVerb } from './verbs/doctor.ts';
 import { addModelVerbs } from './verbs/model.ts';
+import { addRosterVerbs } from './verbs/roster.ts';
 import { addRoundVerbs } from './verbs/round.ts';
 import { addTaskVerbs } from './verbs/task.ts';
 import { addTokenVerbs } from './verbs/token.ts';
@@ -30,6 +31,7 @@ Environment: CARAPACE_URL, CARAPACE_KEY (operator commands), CARAPACE_JOIN (clie
   addTaskVerbs(program, io);
   addRoundVerbs(program, io);
   addModelVerbs(program, io);
+  addRosterVerbs(program, io);
   addTokenVerbs(program, io);
   addDoctorVerb(program, io);
   return program;

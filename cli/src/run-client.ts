@@ -1,7 +1,9 @@
 /** `carapace client`: a `FederatedClient` with the engine and the data of this host. */
 import { DEFAULT_POLICY, engineTrainer, FederatedClient, openTfjsEngine } from '@carapace/client-sdk';
-import type { ClientEvent, TrainingEngine } from '@carapace/client-sdk';
-import { systemRandom } from '@carapace/crypto';
+import type { ClientEvent, Policy, TrainingEngine } from '@carapace/client-sdk';
+import type { RosterTrust } from '@carapace/aggregation';
+import { fromBase64url, parsePublicKey, systemRandom } from '@carapace/crypto';
+import type { PublicKey } from '@carapace/crypto';
 import { dataSourceOf } from './data-spec.ts';
 import { CliError } from './errors.ts';
 import { formatBytes, formatCount, formatSeconds } from './format.ts';
@@ -14,6 +16,9 @@ export interface ClientOptions {
   readonly state: string;
   readonly name: string;
   readonly maxEpochs?: number;
+  readonly authority?: string;
+  readonly requireSecagg?: boolean;
+  readonly minCohort?: number;
 }
 
 export async function runClient({ output, signal, env }: Io, options: ClientOptions): Promise<void> {
@@ -30,11 +35,38 @@ export async function runClient({ output, signal, env }: Io, options: ClientOpti
     stateDirectory: options.state,
     ...(joinLink === undefined ? {} : { joinLink }),
     name: options.name,
-    policy: { ...DEFAULT_POLICY, maxEpochs },
+    ...(options.authority === undefined ? {} : { authority: authorityKey(options.authority) }),
+    policy: policyOf(options, maxEpochs),
     train: engineTrainer({ data: await dataSourceOf(options.data), engine: openEngine, random: systemRandom }),
     onEvent: (event) => tell(output, event),
   });
   await client.run(signal);
+}
+
+/** An authority that is pinned is one that is required: the coordinator's own word is not enough any more. */
+function policyOf({ requireSecagg = false, minCohort, authority }: ClientOptions, maxEpochs: number): Policy {
+  const floor = DEFAULT_POLICY.secagg;
+  if (minCohort !== undefined && (!Number.isInteger(minCohort) || minCohort < floor.minimumCohort))
+    throw new CliError('USAGE_INVALID', `--min-cohort must be a whole number from ${floor.minimumCohort} on`);
+  return {
+    ...DEFAULT_POLICY,
+    maxEpochs,
+    protections: requireSecagg ? ['secagg'] : DEFAULT_POLICY.protections,
+    secagg: {
+      ...floor,
+      minimumCohort: minCohort ?? floor.minimumCohort,
+      minimumSurvivors: minCohort ?? floor.minimumSurvivors,
+      acceptCoordinatorRoster: authority === undefined,
+    },
+  };
+}
+
+function authorityKey(text: string): PublicKey {
+  try {
+    return parsePublicKey(fromBase64url(text));
+  } catch (cause) {
+    throw new CliError('USAGE_INVALID', '--authority is not a key: give what `carapace roster key` printed', { cause });
+  }
 }
 
 async function openEngine(note: (message: string) => void): Promise<TrainingEngine> {
@@ -62,6 +94,12 @@ function describe(event: ClientEvent): string | null {
       return `${event.round}: selected, from ${event.model} version ${event.version}`;
     case 'note':
       return event.message;
+    case 'invited':
+      return `${event.round}: masks with ${event.cohort - 1} others, ${event.threshold} of ${event.cohort} needed to take them off (${event.mode}); ${trustText(event.trust)}`;
+    case 'unmasked':
+      return `${event.round}: helped to unmask the sum of ${event.survivors}`;
+    case 'left-out':
+      return `${event.round}: no further part in the sum: ${event.reason}`;
     case 'trained':
       return `${event.round}: trained on ${formatCount(event.examples)} examples in ${formatSeconds(event.seconds)}${metricsText(event.metrics)}`;
     case 'uploading':
@@ -77,6 +115,12 @@ function describe(event: ClientEvent): string | null {
     case 'stopped':
       return 'stopped';
   }
+}
+
+function trustText(trust: RosterTrust): string {
+  return trust === 'authority'
+    ? 'the pinned authority vouches for them'
+    : 'that they exist is the coordinator’s own word (pin an authority with --authority)';
 }
 
 function metricsText(metrics: Readonly<Record<string, number>>): string {

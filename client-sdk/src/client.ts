@@ -10,9 +10,9 @@ import {
   newUpdateId,
   parseDigest,
 } from '@carapace/aggregation';
-import type { Assignment, Digest } from '@carapace/aggregation';
-import { systemRandom } from '@carapace/crypto';
-import type { RandomSource } from '@carapace/crypto';
+import type { Assignment, Digest, Layout, RoundId } from '@carapace/aggregation';
+import { equalBytes, systemRandom } from '@carapace/crypto';
+import type { PublicKey, RandomSource } from '@carapace/crypto';
 import { checkReceipt, openAssignment, timeAllowedMs } from './assignment.ts';
 import { coordinatorCalls } from './coordinator-calls.ts';
 import type { Calls } from './coordinator-calls.ts';
@@ -25,6 +25,7 @@ import { resume, stepParticipant } from './participant.ts';
 import type { ParticipantEffect, ParticipantEvent, PendingUpdate } from './participant.ts';
 import { DEFAULT_POLICY, objection } from './policy.ts';
 import type { Policy } from './policy.ts';
+import { SecureAggregation } from './secure-aggregation.ts';
 import { StateDirectory } from './state/state-directory.ts';
 import type { Membership } from './state/state-directory.ts';
 import { ProblemError } from './transport/problem-error.ts';
@@ -38,6 +39,8 @@ export interface FederatedClientOptions {
   /** Needed on the first run; later the membership in the state directory is used. */
   readonly joinLink?: string;
   readonly train: LocalTrainer;
+  /** Key of the enrolment authority that signs rosters; pinned for good by the first run that names it. */
+  readonly authority?: PublicKey;
   /** For operators' lists. */
   readonly name?: string;
   readonly policy?: Policy;
@@ -53,7 +56,7 @@ export interface FederatedClientOptions {
 const FATAL = new Set(['CLIENT_UNKNOWN', 'SIGNATURE_INVALID']);
 
 export class FederatedClient {
-  readonly #options: Required<Omit<FederatedClientOptions, 'joinLink'>> & Pick<FederatedClientOptions, 'joinLink'>;
+  readonly #options: Options & Pick<FederatedClientOptions, Optional>;
 
   constructor(options: FederatedClientOptions) {
     const defaults = {
@@ -93,17 +96,29 @@ export class FederatedClient {
       throw new ClientError('JOIN_LINK_INVALID', 'this client has not joined yet: give it a join link');
     if (isExposed(coordinator)) onEvent({ kind: 'exposed', coordinator });
     // A client that already joined keeps its identity; the link may tell a new address of the same coordinator.
-    if (known !== null) return { ...known, coordinator };
+    if (known !== null) return this.#pinned(state, { ...known, coordinator });
     if (link === null) throw new ClientError('JOIN_LINK_INVALID', 'a join link is needed on the first run');
     const calls = callsOf(this.#options, state, coordinator, signal);
     const membership = await retried(this.#options, signal, () => enrol(calls, state.key, link, name));
     await state.join(membership);
     onEvent({ kind: 'enrolled', client: membership.client, coordinator });
-    return membership;
+    return this.#pinned(state, membership);
+  }
+
+  /** An authority once pinned stays so without being named again. @throws ClientError `COORDINATOR_UNTRUSTED` for another one */
+  async #pinned(state: StateDirectory, membership: Membership): Promise<Membership> {
+    const { authority } = this.#options;
+    if (authority === undefined) return membership;
+    if (membership.authority !== undefined && !equalBytes(membership.authority, authority))
+      throw new ClientError('COORDINATOR_UNTRUSTED', 'this state directory pins another enrolment authority');
+    const pinned = { ...membership, authority };
+    await state.join(pinned);
+    return pinned;
   }
 }
 
-type Options = Required<Omit<FederatedClientOptions, 'joinLink'>>;
+type Optional = 'joinLink' | 'authority';
+type Options = Required<Omit<FederatedClientOptions, Optional>>;
 
 function callsOf(options: Options, state: StateDirectory, coordinator: string, signal: AbortSignal): Calls {
   const signer = {
@@ -139,17 +154,30 @@ class Session {
   readonly #membership: Membership;
   readonly #signal: AbortSignal;
   readonly #calls: Calls;
+  readonly #secure: SecureAggregation;
 
   constructor(options: Options, state: StateDirectory, membership: Membership, signal: AbortSignal) {
+    const { policy, waitSeconds, random, onEvent } = options;
+    const calls = callsOf(options, state, membership.coordinator, signal);
     this.#options = options;
     this.#state = state;
     this.#membership = membership;
     this.#signal = signal;
-    this.#calls = callsOf(options, state, membership.coordinator, signal);
+    this.#calls = calls;
+    this.#secure = new SecureAggregation({
+      state,
+      membership,
+      calls,
+      call: (attempt) => this.#call(attempt),
+      floor: policy.secagg,
+      waitSeconds,
+      random,
+      onEvent,
+    });
   }
 
   async run(): Promise<void> {
-    let { state, effects } = resume((await this.#state.journalled())?.update ?? null);
+    let { state, effects } = resume((await this.#state.journalled())?.update ?? null, await this.#secure.unfinished());
     while (!this.#signal.aborted) {
       let event: ParticipantEvent = { kind: 'nothing' };
       for (const effect of effects) event = await this.#perform(effect);
@@ -171,6 +199,8 @@ class Session {
         return this.#recordAdmitted(effect);
       case 'record-refused':
         return this.#recordRefused(effect);
+      case 'unmask':
+        return this.#unmask(effect.round);
     }
   }
 
@@ -192,7 +222,7 @@ class Session {
   }
 
   async #train(assignment: Assignment): Promise<ParticipantEvent> {
-    const refusal = objection(this.#options.policy, assignment);
+    const refusal = objection(this.#options.policy, assignment) ?? (await this.#downgrade(assignment));
     if (refusal !== null) return { kind: 'unable', reason: refusal };
     const deadline = AbortSignal.timeout(timeAllowedMs(assignment));
     const signal = AbortSignal.any([this.#signal, deadline]);
@@ -205,6 +235,12 @@ class Session {
     }
   }
 
+  /** A task never changes its protection: whoever says so wants to see what was hidden before. */
+  async #downgrade({ task, protection }: Assignment): Promise<string | null> {
+    if (protection.kind === 'secagg' || !(await this.#state.wasProtected(task))) return null;
+    return `${task} was protected by secure aggregation before: this device does not take part in it with ${protection.kind}`;
+  }
+
   async #makeUpdate(assignment: Assignment, signal: AbortSignal): Promise<PendingUpdate> {
     const layout = layoutOf(assignment.model.tensors);
     const base = new Float32Array((await this.#blob(assignment.model.weights)).buffer);
@@ -212,6 +248,9 @@ class Session {
       throw new ClientError('ASSIGNMENT_INVALID', `the weights have ${base.length} numbers, the layout ${layout.size}`);
     const topology = new TextDecoder().decode(await this.#blob(assignment.model.topology));
     const note = (message: string): void => this.#options.onEvent({ kind: 'note', message });
+    const agreed = assignment.protection.kind === 'secagg' ? await this.#agree(assignment, layout, signal) : null;
+    // Masked before a crash: the same bytes again, and nothing is trained twice.
+    if (agreed?.phase === 'masked') return this.#journal(assignment, agreed.outbox, true);
     const started = performance.now();
     const result = await this.#options.train({ assignment, layout, weights: base, topology, signal, note });
     signal.throwIfAborted();
@@ -224,6 +263,7 @@ class Session {
       metrics,
     });
     const delta = checkedDelta(result, () => deltaOf(layout, base, result.weights));
+    if (agreed !== null) return this.#journal(assignment, await this.#secure.mask(agreed, delta, examples), true);
     const bytes = encodeClearUpdate({
       round: assignment.round,
       base: assignment.model.weights,
@@ -232,10 +272,24 @@ class Session {
       metrics,
       delta,
     });
+    return this.#journal(assignment, bytes, false);
+  }
+
+  async #journal({ round }: Assignment, bytes: Uint8Array, masked: boolean): Promise<PendingUpdate> {
     const digest = parseDigest(createHash('sha256').update(bytes).digest('hex'));
-    const update = { id: newUpdateId(this.#options.random), round: assignment.round, digest, bytes: bytes.length };
+    const update = { id: newUpdateId(this.#options.random), round, digest, bytes: bytes.length, masked };
     await this.#state.journal(update, bytes);
     return update;
+  }
+
+  async #agree(assignment: Assignment, layout: Layout, signal: AbortSignal): ReturnType<SecureAggregation['agree']> {
+    await this.#state.noteProtected(assignment.task);
+    return this.#secure.agree(assignment, layout, signal);
+  }
+
+  async #unmask(round: RoundId): Promise<ParticipantEvent> {
+    await this.#secure.unmask(round, this.#signal);
+    return { kind: 'unmasked' };
   }
 
   async #upload(update: PendingUpdate): Promise<ParticipantEvent> {
@@ -278,6 +332,7 @@ class Session {
     code,
   }: Extract<ParticipantEffect, { kind: 'record-refused' }>): Promise<ParticipantEvent> {
     await this.#state.recordRefused(update, code);
+    if (update.masked) await this.#state.dropProtocol();
     this.#options.onEvent({ kind: 'refused', round: update.round, code });
     return { kind: 'nothing' };
   }

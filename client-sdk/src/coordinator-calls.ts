@@ -1,6 +1,7 @@
 /** The coordinator's routes as a client calls them: what goes out is typed, what comes back is checked. */
 import { createHash } from 'node:crypto';
-import type { Digest, RoundId, SignedDocument } from '@carapace/aggregation';
+import type { Digest, Invitation, RoundId, SignedDocument } from '@carapace/aggregation';
+import { fromBase64url, toBase64url } from '@carapace/crypto';
 import { ClientError } from './errors.ts';
 import type { PendingUpdate } from './participant.ts';
 import { ProblemError } from './transport/problem-error.ts';
@@ -11,6 +12,10 @@ const TRANSFER_MS = 600_000;
 /** Over a slow link a chunk takes minutes; one that fails is all that is sent again. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
+/** Steps of secure aggregation in which a client speaks, and those that begin with something to read. */
+export type MessageStep = 'advertise-keys' | 'share-keys' | 'consistency' | 'unmask';
+export type ReadStep = 'share-keys' | 'masked-input' | 'consistency' | 'unmask';
+
 export interface Calls {
   enrol(body: { readonly token: string; readonly publicKey: string; readonly name: string }): Promise<SignedDocument>;
   /** The signed assignment, or null when there was nothing to do. */
@@ -19,6 +24,14 @@ export interface Calls {
   download(digest: Digest): Promise<Uint8Array<ArrayBuffer>>;
   /** The signed receipt. */
   upload(update: PendingUpdate, bytes: Uint8Array<ArrayBuffer>): Promise<SignedDocument>;
+  invitation(round: RoundId): Promise<Invitation>;
+  sendProtocolMessage(round: RoundId, step: MessageStep, message: Uint8Array): Promise<void>;
+  /** The message, or nothing yet. */
+  receiveProtocolMessage(
+    round: RoundId,
+    step: ReadStep,
+    waitSeconds: number,
+  ): Promise<Uint8Array | { readonly idleMs: number }>;
 }
 
 /** @param send signs, and rejects with {@link ProblemError} on anything but success */
@@ -40,7 +53,7 @@ export function coordinatorCalls(send: Transport, signal: AbortSignal): Calls {
     checkIn: async (waitSeconds) => {
       const answer = json(await post('/v1/client/check-in', { waitSeconds }, waitSeconds * 1000 + CALL_MS));
       if (answer['kind'] === 'assigned') return readDocument(answer['assignment']);
-      return { idleMs: typeof answer['retryAfterMs'] === 'number' ? answer['retryAfterMs'] : 1_000 };
+      return { idleMs: idleMsOf(answer) };
     },
     decline: async (round, reason) =>
       void (await post(`/v1/client/assignments/${round}/decline`, { reason: reason.slice(0, 500) })),
@@ -51,6 +64,17 @@ export function coordinatorCalls(send: Transport, signal: AbortSignal): Calls {
       return bytes;
     },
     upload: (update, bytes) => upload(call, update, bytes),
+    invitation: async (round) => {
+      const answer = json(await call({ method: 'GET', path: `/v1/client/rounds/${round}/secagg/invitation` }));
+      return { session: readBytes(answer['session']), roster: readBytes(answer['roster']) };
+    },
+    sendProtocolMessage: async (round, step, message) =>
+      void (await post(`/v1/client/rounds/${round}/secagg/${step}`, { message: toBase64url(message) })),
+    receiveProtocolMessage: async (round, step, waitSeconds) => {
+      const path = `/v1/client/rounds/${round}/secagg/${step}?waitSeconds=${waitSeconds}`;
+      const answer = json(await call({ method: 'GET', path }, waitSeconds * 1000 + CALL_MS));
+      return answer['kind'] === 'message' ? readBytes(answer['message']) : { idleMs: idleMsOf(answer) };
+    },
   };
 }
 
@@ -79,6 +103,15 @@ async function upload(
       offset = checkedOffset(error.members['received'], offset, bytes.length);
     }
   }
+}
+
+function idleMsOf(answer: Record<string, unknown>): number {
+  return typeof answer['retryAfterMs'] === 'number' ? answer['retryAfterMs'] : 1_000;
+}
+
+function readBytes(value: unknown): Uint8Array {
+  if (typeof value === 'string') return fromBase64url(value);
+  throw new ClientError('ASSIGNMENT_INVALID', 'the coordinator answered without the bytes that were asked for');
 }
 
 function checkedOffset(value: unknown, before: number, total: number): number {

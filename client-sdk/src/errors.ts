@@ -32,6 +32,10 @@ export const CLIENT_ERRORS = {
     'An assignment or receipt is not signed by the pinned coordinator, is not for this client, or does not fit.',
     'Nothing was trained or recorded for it; ask the operator when it stays.',
   ],
+  PROTECTION_REFUSED: [
+    'A round protects its updates less than this device requires, or a party to its secure aggregation lied.',
+    'Nothing more of the update is revealed. The message names the reason; docs/protocol/secure-aggregation.md explains each.',
+  ],
   STATE_LOCKED: ['Another process uses this state directory.', 'Stop it, or give this client a directory of its own.'],
   STATE_CORRUPT: [
     'The state directory holds something that this client did not write.',

@@ -11,12 +11,15 @@ export interface PendingUpdate {
   readonly round: RoundId;
   readonly digest: Digest;
   readonly bytes: number;
+  /** Under masks that its cohort must take off the sum: after the upload this client is still needed. */
+  readonly masked: boolean;
 }
 
 export type Participation =
   | { readonly kind: 'idle' }
   | { readonly kind: 'training'; readonly assignment: Assignment }
-  | { readonly kind: 'uploading'; readonly update: PendingUpdate };
+  | { readonly kind: 'uploading'; readonly update: PendingUpdate }
+  | { readonly kind: 'unmasking'; readonly round: RoundId };
 
 export type ParticipantEvent =
   | { readonly kind: 'assigned'; readonly assignment: Assignment }
@@ -24,7 +27,8 @@ export type ParticipantEvent =
   | { readonly kind: 'trained'; readonly update: PendingUpdate }
   | { readonly kind: 'unable'; readonly reason: string }
   | { readonly kind: 'admitted'; readonly receipt: SignedDocument }
-  | { readonly kind: 'refused'; readonly code: string };
+  | { readonly kind: 'refused'; readonly code: string }
+  | { readonly kind: 'unmasked' };
 
 export type ParticipantEffect =
   | { readonly kind: 'check-in' }
@@ -32,6 +36,7 @@ export type ParticipantEffect =
   | { readonly kind: 'decline'; readonly round: RoundId; readonly reason: string }
   | { readonly kind: 'upload'; readonly update: PendingUpdate }
   | { readonly kind: 'record-admitted'; readonly update: PendingUpdate; readonly receipt: SignedDocument }
+  | { readonly kind: 'unmask'; readonly round: RoundId }
   | { readonly kind: 'record-refused'; readonly update: PendingUpdate; readonly code: string };
 
 export interface ParticipantStep {
@@ -39,9 +44,10 @@ export interface ParticipantStep {
   readonly effects: readonly ParticipantEffect[];
 }
 
-/** After a start: goes on with the update in the journal, if there is one. */
-export function resume(journalled: PendingUpdate | null): ParticipantStep {
-  return journalled === null ? idle() : uploading(journalled);
+/** After a start: goes on with the update in the journal, or with the sum that is still to be unmasked. */
+export function resume(journalled: PendingUpdate | null, unfinished: RoundId | null): ParticipantStep {
+  if (journalled !== null) return uploading(journalled);
+  return unfinished === null ? idle() : unmasking(unfinished);
 }
 
 export function stepParticipant(state: Participation, event: ParticipantEvent): ParticipantStep {
@@ -52,6 +58,8 @@ export function stepParticipant(state: Participation, event: ParticipantEvent): 
       return stepTraining(state.assignment, event);
     case 'uploading':
       return stepUploading(state.update, event);
+    case 'unmasking':
+      return event.kind === 'unmasked' ? idle() : unmasking(state.round);
   }
 }
 
@@ -66,20 +74,24 @@ function stepTraining(assignment: Assignment, event: ParticipantEvent): Particip
     case 'assigned':
     case 'nothing':
     case 'admitted':
+    case 'unmasked':
       return training(assignment);
   }
 }
 
 function stepUploading(update: PendingUpdate, event: ParticipantEvent): ParticipantStep {
   switch (event.kind) {
-    case 'admitted':
-      return idle({ kind: 'record-admitted', update, receipt: event.receipt });
+    case 'admitted': {
+      const record: ParticipantEffect = { kind: 'record-admitted', update, receipt: event.receipt };
+      return update.masked ? unmasking(update.round, record) : idle(record);
+    }
     case 'refused':
       return idle({ kind: 'record-refused', update, code: event.code });
     case 'assigned':
     case 'nothing':
     case 'trained':
     case 'unable':
+    case 'unmasked':
       return uploading(update);
   }
 }
@@ -94,4 +106,8 @@ function training(assignment: Assignment): ParticipantStep {
 
 function uploading(update: PendingUpdate): ParticipantStep {
   return { state: { kind: 'uploading', update }, effects: [{ kind: 'upload', update }] };
+}
+
+function unmasking(round: RoundId, ...first: readonly ParticipantEffect[]): ParticipantStep {
+  return { state: { kind: 'unmasking', round }, effects: [...first, { kind: 'unmask', round }] };
 }

@@ -1,13 +1,21 @@
 /** The device's own floor: what it will not do whoever asks. What exceeds it is declined, with the reason. */
-import type { Assignment, Protection } from '@carapace/aggregation';
+import { DEFAULT_FLOOR } from '@carapace/aggregation';
+import type { Assignment, ClientFloor, Protection } from '@carapace/aggregation';
 
 export interface Policy {
   readonly protections: readonly Protection['kind'][];
   readonly maxEpochs: number;
   readonly maxParameters: number;
+  /** What a session of secure aggregation must grant at least. */
+  readonly secagg: ClientFloor;
 }
 
-export const DEFAULT_POLICY: Policy = { protections: ['clear'], maxEpochs: 100, maxParameters: 500_000_000 };
+export const DEFAULT_POLICY: Policy = {
+  protections: ['clear', 'secagg'],
+  maxEpochs: 100,
+  maxParameters: 500_000_000,
+  secagg: DEFAULT_FLOOR,
+};
 
 /** Why this device takes no part, or null. */
 export function objection(policy: Policy, { protection, training, model }: Assignment): string | null {

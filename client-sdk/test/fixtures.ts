@@ -53,6 +53,7 @@ export const UPDATE: PendingUpdate = {
   round: ASSIGNMENT.round,
   digest: parseDigest('33'.repeat(32)),
   bytes: 200,
+  masked: false,
 };
 
 export const RECEIPT: Receipt = {

@@ -12,6 +12,7 @@ const STATES: { readonly [Kind in Participation['kind']]: Extract<Participation,
   idle: { kind: 'idle' },
   training: { kind: 'training', assignment: ASSIGNMENT },
   uploading: { kind: 'uploading', update: UPDATE },
+  unmasking: { kind: 'unmasking', round: UPDATE.round },
 };
 
 const EVENTS: { readonly [Kind in ParticipantEvent['kind']]: Extract<ParticipantEvent, { kind: Kind }> } = {
@@ -21,11 +22,13 @@ const EVENTS: { readonly [Kind in ParticipantEvent['kind']]: Extract<Participant
   unable: { kind: 'unable', reason: 'the battery is low' },
   admitted: { kind: 'admitted', receipt: RECEIPT },
   refused: { kind: 'refused', code: 'UPDATE_STALE' },
+  unmasked: { kind: 'unmasked' },
 };
 
 const to = (state: Participation, ...effects: readonly ParticipantEffect[]): ParticipantStep => ({ state, effects });
 const waits = to(STATES.idle, { kind: 'check-in' });
 const trains = to(STATES.training, { kind: 'train', assignment: ASSIGNMENT });
+const unmasks = to(STATES.unmasking, { kind: 'unmask', round: UPDATE.round });
 const uploads = to(STATES.uploading, { kind: 'upload', update: UPDATE });
 
 const TABLE: Readonly<Record<Participation['kind'], Readonly<Record<ParticipantEvent['kind'], ParticipantStep>>>> = {
@@ -36,6 +39,7 @@ const TABLE: Readonly<Record<Participation['kind'], Readonly<Record<ParticipantE
     unable: waits,
     admitted: waits,
     refused: waits,
+    unmasked: waits,
   },
   training: {
     assigned: trains,
@@ -48,6 +52,7 @@ const TABLE: Readonly<Record<Participation['kind'], Readonly<Record<ParticipantE
     ),
     admitted: trains,
     refused: waits,
+    unmasked: trains,
   },
   uploading: {
     assigned: uploads,
@@ -56,6 +61,16 @@ const TABLE: Readonly<Record<Participation['kind'], Readonly<Record<ParticipantE
     unable: uploads,
     admitted: to(STATES.idle, { kind: 'record-admitted', update: UPDATE, receipt: RECEIPT }, { kind: 'check-in' }),
     refused: to(STATES.idle, { kind: 'record-refused', update: UPDATE, code: 'UPDATE_STALE' }, { kind: 'check-in' }),
+    unmasked: uploads,
+  },
+  unmasking: {
+    assigned: unmasks,
+    nothing: unmasks,
+    trained: unmasks,
+    unable: unmasks,
+    admitted: unmasks,
+    refused: unmasks,
+    unmasked: waits,
   },
 };
 
@@ -67,7 +82,21 @@ describe.each(KINDS)('%s', (state) => {
   });
 });
 
-test('after a start: what is journalled is uploaded, otherwise work is asked for', () => {
-  expect(resume(null)).toEqual(waits);
-  expect(resume(UPDATE)).toEqual(uploads);
+test('a masked update that was admitted is unmasked before anything else is asked for', () => {
+  const update = { ...UPDATE, masked: true };
+  expect(stepParticipant({ kind: 'uploading', update }, EVENTS.admitted)).toEqual(
+    to(
+      STATES.unmasking,
+      { kind: 'record-admitted', update, receipt: RECEIPT },
+      { kind: 'unmask', round: UPDATE.round },
+    ),
+  );
+  expect(stepParticipant({ kind: 'uploading', update }, EVENTS.refused).state).toEqual(STATES.idle);
+});
+
+test('after a start: what is journalled is uploaded, a sum under way is unmasked, otherwise work is asked for', () => {
+  expect(resume(null, null)).toEqual(waits);
+  expect(resume(UPDATE, null)).toEqual(uploads);
+  expect(resume(UPDATE, UPDATE.round)).toEqual(uploads);
+  expect(resume(null, UPDATE.round)).toEqual(unmasks);
 });

@@ -4,7 +4,7 @@ import { DEFAULT_POLICY, objection } from '../src/policy.ts';
 import type { Policy } from '../src/policy.ts';
 import { ASSIGNMENT } from './fixtures.ts';
 
-const POLICY: Policy = { protections: ['clear'], maxEpochs: 5, maxParameters: 10 };
+const POLICY: Policy = { ...DEFAULT_POLICY, protections: ['clear'], maxEpochs: 5, maxParameters: 10 };
 
 const withEpochs = (epochs: number): Assignment => ({ ...ASSIGNMENT, training: { ...ASSIGNMENT.training, epochs } });
 const withShapes = (...shapes: readonly (readonly number[])[]): Assignment => {

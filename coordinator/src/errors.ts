@@ -87,6 +87,12 @@ export const COORDINATOR_ERRORS = {
   CLIENT_NOT_FOUND: [404, 'No client has this id.', 'List the clients.'],
   TOKEN_NOT_FOUND: [404, 'No enrolment token has this id, or it is spent or revoked.', 'List the tokens.'],
   API_KEY_NOT_FOUND: [404, 'No API key has this id, or it is revoked already.', 'List the API keys.'],
+  ROSTER_NOT_FOUND: [404, 'No roster of an enrolment authority was published here.', 'Publish one, or go on without.'],
+  ROSTER_OLD: [
+    409,
+    'The roster has a serial that is not above the one in force.',
+    'Sign it again with a higher serial.',
+  ],
   MODEL_NOT_FOUND: [404, 'No model has this name.', 'List the models.'],
   VERSION_NOT_FOUND: [404, 'The model has no such version or channel.', 'List the versions of the model.'],
   MODEL_INVALID: [
@@ -99,6 +105,16 @@ export const COORDINATOR_ERRORS = {
     410,
     'The round has ended or takes no part of this client any more.',
     'Drop the update and check in for the next round.',
+  ],
+  PROTOCOL_REFUSED: [
+    409,
+    'A message of secure aggregation was refused for good.',
+    'The member `refusal` names the reason; docs/protocol/secure-aggregation.md says what each step requires.',
+  ],
+  PROTOCOL_STEP: [
+    409,
+    'The round is in another step of its protocol: the message came too late, or too early.',
+    'Ask for what the next step sends.',
   ],
   UPLOAD_OFFSET: [
     409,

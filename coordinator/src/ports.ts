@@ -8,13 +8,14 @@ import type {
   Metrics,
   ModelName,
   RoundId,
+  SignedSeed,
   Task,
   TaskId,
   TensorSpec,
   UpdateId,
   UpdateRefusal,
 } from '@carapace/aggregation';
-import type { Candidate, Instant, RoundState, Tally } from './domain/round.ts';
+import type { Candidate, Instant, MessageStep, RoundState, Tally } from './domain/round.ts';
 
 export interface Clock {
   now(): Instant;
@@ -65,7 +66,7 @@ export interface Records {
   listCandidates(now: Instant): Promise<Candidate[]>;
   insertParticipants(round: RoundId, clients: readonly ClientId[], now: Instant): Promise<void>;
   listParticipants(round: RoundId): Promise<ParticipantRecord[]>;
-  /** The round for which the client is `selected` and which is collecting, if there is one. */
+  /** The round for which the client is `selected` and which is agreeing or collecting, if there is one. */
   findAssignment(client: ClientId): Promise<RoundRecord | null>;
   /** {@link findAssignment} for many clients at once: those of them that are selected, with the round. */
   listAssignments(clients: readonly ClientId[]): Promise<{ readonly client: ClientId; readonly round: RoundId }[]>;
@@ -78,8 +79,8 @@ export interface Records {
     reason: string,
     now: Instant,
   ): Promise<boolean>;
-  /** Everyone still `selected` becomes `dismissed`. */
-  dismissParticipants(round: RoundId, now: Instant): Promise<void>;
+  /** Everyone still `selected` becomes `dismissed`, but for those named. */
+  dismissParticipants(round: RoundId, except: readonly ClientId[], now: Instant): Promise<void>;
 
   // updates
   /**
@@ -97,6 +98,32 @@ export interface Records {
   findUpdate(id: UpdateId): Promise<UpdateRecord | null>;
   /** Keeps a refusal for the time line and the counters; refusing again is harmless. */
   recordRefusal(round: RoundId, client: ClientId, update: UpdateId, code: UpdateRefusal, now: Instant): Promise<void>;
+
+  // secure aggregation
+  /** False unless its serial is above every earlier one. */
+  insertRoster(roster: Omit<RosterRecord, 'publishedAt'>, now: Instant): Promise<boolean>;
+  /** The newest. */
+  findRoster(): Promise<RosterRecord | null>;
+  /** Raw Ed25519 keys, in order of the client ids. */
+  listClientKeys(
+    clients: readonly ClientId[],
+  ): Promise<{ readonly client: ClientId; readonly publicKey: Uint8Array }[]>;
+  insertSession(round: RoundId, session: Uint8Array, roster: Uint8Array): Promise<void>;
+  findSession(round: RoundId): Promise<SessionRecord | null>;
+  fixSurvivors(round: RoundId, survivors: readonly Survivor[]): Promise<void>;
+  /**
+   * Keeps a message of the step that the round is in, one per member and step. Takes a share lock on the round, so that a step
+   * that closed under `lockRound` gets no further message.
+   */
+  admitProtocolMessage(round: RoundId, message: ProtocolMessage): Promise<ProtocolAdmission>;
+  /** Of one step, in order of the members, without those of the members named. */
+  listProtocolMessages(
+    round: RoundId,
+    step: ProtocolMessage['step'],
+    except: readonly number[],
+  ): Promise<ProtocolMessage[]>;
+  /** The session, and every message of it. */
+  deleteSession(round: RoundId): Promise<void>;
 
   // clients
   insertClient(client: NewClient, now: Instant): Promise<void>;
@@ -198,6 +225,36 @@ export type UpdateRecord = UpdateSubmission;
 export type Admission =
   | { readonly kind: 'accepted'; readonly record: UpdateRecord; readonly again: boolean }
   | { readonly kind: 'refused'; readonly code: UpdateRefusal };
+
+/** A roster as its authority signed it. */
+export interface RosterRecord {
+  readonly digest: Digest;
+  readonly serial: number;
+  readonly bytes: Uint8Array;
+  readonly publishedAt: Instant;
+}
+
+export interface SessionRecord {
+  readonly session: Uint8Array;
+  readonly roster: Uint8Array;
+  /** Null as long as inputs are taken. */
+  readonly survivors: readonly Survivor[] | null;
+}
+
+/** A member of the cohort whose masked input is in the sum. */
+export interface Survivor {
+  readonly member: number;
+  readonly digest: Digest;
+}
+
+export interface ProtocolMessage {
+  readonly step: MessageStep;
+  readonly member: number;
+  readonly message: Uint8Array;
+}
+
+/** `again`: this very message was there; `other`: another one was; `closed`: the round is not in this step. */
+export type ProtocolAdmission = 'accepted' | 'again' | 'other' | 'closed';
 
 export interface NewClient {
   readonly id: ClientId;
@@ -365,6 +422,8 @@ export interface JobQueue {
 export interface AggregationWork {
   /** The digest of the new weights, which are a durable blob by then. Updates are given in the order of their client ids. */
   aggregate(input: AggregationInput): Promise<{ readonly weights: Digest; readonly examples: number }>;
+  /** The same for masked inputs, given in any order; null when their sum, unmasked, is no sum of updates. */
+  open(input: OpeningInput): Promise<{ readonly weights: Digest; readonly examples: number } | null>;
   close(): Promise<void>;
 }
 
@@ -375,6 +434,17 @@ export interface AggregationInput {
   readonly maxExamples: number;
   readonly strategy: Task['strategy'];
   readonly updates: readonly Digest[];
+}
+
+export interface OpeningInput {
+  /** Encoded. */
+  readonly session: Uint8Array;
+  readonly base: Digest;
+  readonly tensors: readonly TensorSpec[];
+  readonly strategy: Task['strategy'];
+  readonly inputs: readonly Digest[];
+  /** What did not cancel in the sum. */
+  readonly masks: readonly SignedSeed[];
 }
 
 // ---- Evaluation ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import { describeClients } from './store/clients.ts';
 import { describeCohort } from './store/cohort.ts';
 import { describeAudit, describeModels } from './store/models.ts';
 import { describeRounds, describeTasks } from './store/rounds.ts';
+import { describeSecagg } from './store/secagg.ts';
 import { describeTransactions } from './store/transactions.ts';
 import { describeUpdates } from './store/updates.ts';
 import type { TestStore } from './test-store.ts';
@@ -22,6 +23,6 @@ export function describeStore(name: string, open: () => Promise<TestStore>, miss
       return opened.store;
     };
     const parts = [describeTasks, describeRounds, describeCohort, describeUpdates, describeClients, describeModels];
-    for (const part of [...parts, describeAudit, describeTransactions]) part(store);
+    for (const part of [...parts, describeSecagg, describeAudit, describeTransactions]) part(store);
   });
 }

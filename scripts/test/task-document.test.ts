@@ -11,7 +11,7 @@ const { parse: parseYaml } = createRequire(join(ROOT, 'cli', 'package.json'))('y
   readonly parse: (text: string) => Record<string, unknown>;
 };
 const document = readFileSync(join(ROOT, 'docs', 'task.md'), 'utf8');
-const [smallest = '', whole = ''] = fences(document, 'yaml');
+const [smallest = '', whole = '', secure = ''] = fences(document, 'yaml');
 const keys = tableRows(document).map(([key = '', , range = '', byDefault = '']) => ({
   key: key.replaceAll('`', ''),
   range,
@@ -22,8 +22,17 @@ test('the smallest task becomes the one with every default written out', () => {
   expect(parseTask(parseYaml(smallest))).toEqual(parseTask(parseYaml(whole)));
 });
 
+test('the example with secure aggregation parses, with the documented keys of its protection', () => {
+  const { protection } = parseTask(parseYaml(secure));
+  const documented = keys.flatMap(({ key }) =>
+    key.startsWith('protection.') ? [key.slice('protection.'.length)] : [],
+  );
+  expect(leaves(protection).sort()).toEqual(documented.sort());
+});
+
 test('the written-out example and the table list the same keys, but for those of other schedules', () => {
-  const listed = keys.map(({ key }) => key).filter((key) => !['schedule.seconds', 'schedule.pattern'].includes(key));
+  const ofOtherKinds = /^(schedule\.(seconds|pattern)|protection\.(?!kind))/;
+  const listed = keys.map(({ key }) => key).filter((key) => !ofOtherKinds.test(key));
   expect(leaves(parseYaml(whole)).sort()).toEqual(listed.sort());
 });
 
@@ -69,8 +78,9 @@ function withKey(key: string, value: unknown): Record<string, unknown> {
   const task: Record<string, unknown> = {
     name: 'mnist',
     model: { name: 'mnist-2nn' },
-    cohort: { target: 8, minimum: 1 },
+    cohort: { target: 8, minimum: isSecure(key, value) ? 3 : 1 },
     schedule: scheduleFor(key, value),
+    protection: isSecure(key, value) ? { kind: 'secagg' } : {},
   };
   const path = key.split('.');
   const last = path.pop() ?? '';
@@ -81,6 +91,10 @@ function withKey(key: string, value: unknown): Record<string, unknown> {
   if (value === undefined) delete parent[last];
   else parent[last] = value;
   return task;
+}
+
+function isSecure(key: string, value: unknown): boolean {
+  return /^protection\.(?!kind)/.test(key) || value === 'secagg';
 }
 
 function scheduleFor(key: string, value: unknown): Record<string, unknown> {

@@ -66,10 +66,15 @@ export function openRoster(bytes: Uint8Array, keys: RosterKeys): { roster: Roste
   if (!verify(keys.authority ?? keys.coordinator, DOMAINS.roster, body, bytes.subarray(body.length))) {
     throw new AggregationError('SIGNATURE_INVALID', `the roster is not signed by the pinned key of the ${trust}`);
   }
-  return { roster: total('a roster', () => readRoster(body)), trust };
+  return { roster: readRoster(bytes), trust };
 }
 
-function readRoster(body: Uint8Array): Roster {
+/** What a roster says, whoever signed it: for those who only pass it on. @throws AggregationError `MESSAGE_INVALID` */
+export function readRoster(bytes: Uint8Array): Roster {
+  return total('a roster', () => readBody(bytes.subarray(0, Math.max(0, bytes.length - SIGNATURE_BYTES))));
+}
+
+function readBody(body: Uint8Array): Roster {
   const reader = new Reader(body);
   if (!equalBytes(reader.bytes(4), MAGIC) || reader.u8() !== FORMAT) throw invalid('it does not start with CRRO 1');
   const serial = reader.u32();

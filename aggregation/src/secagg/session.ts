@@ -17,6 +17,7 @@ import type { Thresholds } from './thresholds.ts';
 import { MASK_MODES } from './vector-mask.ts';
 import type { MaskMode, VectorMask } from './vector-mask.ts';
 import { invalid, total } from './wire/frame.ts';
+import { maskedInputLength } from './wire/masked-input.ts';
 
 export const SECAGG_VERSION = 1;
 
@@ -94,6 +95,11 @@ export function lanesOf(session: Session): LaneFormat {
 
 export function maskOf(session: Session): VectorMask {
   return vectorMask(session.mode, lanesOf(session), contextOf(session));
+}
+
+/** Length of the message that carries a masked input of this session. */
+export function maskedInputBytes(session: Session): number {
+  return maskedInputLength(payloadBytes(session.mode, lanesOf(session)));
 }
 
 /** What must be left at every step: enough to recover the secrets, and enough to hide in. */

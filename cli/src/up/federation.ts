@@ -21,6 +21,8 @@ import type { UpOptions } from './up-options.ts';
 
 const USUAL_PORT = 7878;
 const ACTOR = 'system';
+/** All clients are on this host: one that does not answer for so long has ended. */
+const STEP_SECONDS = 30;
 /** So many abandoned rounds on end, and a run that was to end by itself gives up. */
 const PATIENCE = 3;
 
@@ -105,14 +107,15 @@ class Federation {
       mnistLabelCounts({ parts: clients, alpha, seed }),
     ]);
     this.#tally.version = version;
-    const task = await this.#createTask(api, name);
+    const task = await this.#createTask(api, name, shares);
     for (const client of await api.listClients()) this.#remember(client.id, client.name);
-    return { url, task, model, version, parameters, shares };
+    return { url, task, model, version, parameters, protection: this.#options.protection, shares };
   }
 
   /** An earlier run's task is ended: its clients are these, and they train for this run's. */
-  async #createTask(api: CoordinatorApi, model: ModelName): Promise<TaskId> {
-    const { clients, rounds, epochs, batchSize, learningRate } = this.#options;
+  async #createTask(api: CoordinatorApi, model: ModelName, shares: Beginning['shares']): Promise<TaskId> {
+    const { clients, rounds, epochs, batchSize, learningRate, protection: kind } = this.#options;
+    const largest = Math.max(...shares.map((labels) => labels.reduce((sum, count) => sum + count, 0)));
     const mine = (await api.listTasks()).filter(({ task }) => new RegExp(`^${model}-[0-9]+$`).test(task.name));
     for (const { task } of mine) await stopTask(api, task.name);
     const { task } = await api.createTask(
@@ -120,7 +123,8 @@ class Federation {
         name: `${model}-${mine.length + 1}`,
         model: { name: model },
         cohort: { target: clients, selectionSeconds: 120, reportSeconds: 300 },
-        training: { epochs, batchSize, optimizer: { learningRate } },
+        training: { epochs, batchSize, optimizer: { learningRate }, maxExamples: largest },
+        protection: kind === 'secagg' ? { kind, stepSeconds: STEP_SECONDS } : { kind },
         rounds,
       }),
       ACTOR,
@@ -185,7 +189,7 @@ class Federation {
 
   #summary({ task, model, url }: Beginning): Summary {
     const { rounds, version, testAccuracy, bytesUp, bytesDown } = this.#tally;
-    const { clients } = this.#options;
+    const { clients, protection } = this.#options;
     return {
       task,
       model,
@@ -193,6 +197,7 @@ class Federation {
       rounds,
       testAccuracy,
       clients,
+      protection,
       seconds: Math.round(performance.now()) / 1000,
       bytesUp,
       bytesDown,

@@ -4,10 +4,12 @@ import type { Happening } from '@carapace/coordinator';
 import { formatBytes, formatCount, formatPercent, formatSeconds, sparkline } from '../format.ts';
 import { adminKeyPath } from '../local-files.ts';
 import type { Output } from '../output.ts';
-import type { Reporter, Summary } from './reporter.ts';
+import type { Beginning, Reporter, Summary } from './reporter.ts';
 
 interface RoundProgress {
+  readonly id: string;
   readonly number: string;
+  phase: string;
   cohort: readonly ClientId[];
   readonly reported: ClientId[];
   readonly missing: string[];
@@ -16,6 +18,11 @@ interface RoundProgress {
   up: number;
   down: number;
 }
+
+const PROTECTIONS: Readonly<Record<Beginning['protection'], string>> = {
+  clear: 'the coordinator sees each update',
+  secagg: 'the coordinator learns the sum of the updates, and takes nobody in it apart',
+};
 
 const HEAD = 'round  cohort  reported                 up      down  train loss  test accuracy    time';
 
@@ -27,8 +34,7 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
   const told = (): string => {
     if (round === null) return '';
     if (round.cohort.length === 0) return `round ${round.number}: waiting for clients`;
-    const waiting = round.cohort.length - round.reported.length;
-    return `round ${round.number}: ${round.reported.length} of ${round.cohort.length} reported${waiting === 0 ? ', aggregating' : ''}`;
+    return `round ${round.number}: ${round.reported.length} of ${round.cohort.length} reported${round.phase}`;
   };
   const completed = (happening: Extract<Happening, { kind: 'round-completed' }>, of: RoundProgress): void => {
     if (!headShown) output.line(`\n${HEAD}`);
@@ -50,10 +56,18 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
     );
     for (const line of of.missing) output.line(`       ${line}`);
   };
+  const trained = (event: Readonly<Record<string, unknown>>): void => {
+    if (round === null || event['round'] !== round.id) return;
+    const examples = Number(event['examples']);
+    round.examples += examples;
+    round.lossSum += examples * ((event['metrics'] as Readonly<Record<string, number>>)['trainLoss'] ?? 0);
+  };
   const happened = (happening: Happening): void => {
     switch (happening.kind) {
       case 'round-opened':
         round = {
+          id: happening.round,
+          phase: '',
           number: happening.round.split('.')[1] ?? '',
           cohort: [],
           reported: [],
@@ -77,8 +91,6 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
         if (round === null) break;
         round.reported.push(happening.client);
         round.up += happening.bytes;
-        round.examples += happening.examples;
-        round.lossSum += happening.examples * (happening.metrics['trainLoss'] ?? 0);
         break;
       case 'update-refused':
         round?.missing.push(`client ${numberOf(happening.client)}: update refused (${happening.code})`);
@@ -102,7 +114,18 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
           `the job ${happening.job} failed and will run again: ${happening.error instanceof Error ? happening.error.message : String(happening.error)}`,
         );
         break;
+      case 'round-collecting':
+        if (round !== null) round.phase = ', under masks';
+        break;
+      case 'round-unmasking':
+        if (round !== null) round.phase = ', unmasking the sum';
+        break;
       case 'round-aggregating':
+        if (round !== null) round.phase = ', aggregating';
+        break;
+      case 'client-accused':
+        round?.missing.push(`client ${numberOf(happening.client)}: lied to its cohort (${happening.code})`);
+        break;
       case 'round-evaluating':
       case 'task-completed':
       case 'client-enrolled':
@@ -125,10 +148,10 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
         `  admin key    ${made}in ${adminKeyPath(dataDirectory)}: \`npx carapace task list${where}\` finds it`,
       );
     },
-    begun: ({ task, model, version, parameters, shares, url }) => {
+    begun: ({ task, model, version, parameters, protection, shares, url }) => {
       output.line(`  model        ${url}/v1/models/${model}/channels/latest/model.json`);
       output.line(`               ${formatCount(parameters)} parameters, going on from version ${version}`);
-      output.line(`  task         ${task}: FedAvg, protection clear (the coordinator sees each update)`);
+      output.line(`  task         ${task}: FedAvg, protection ${protection} (${PROTECTIONS[protection]})`);
       output.line(
         `  data         MNIST, ${formatCount(shares.flat().reduce((sum, count) => sum + count, 0))} images; each client's share of the digits 0 to 9:`,
       );
@@ -144,6 +167,8 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
     },
     happened,
     clientSaid: (_number, event) => {
+      // The coordinator need not know it: this is what the clients of this host tell of themselves.
+      if (event['event'] === 'trained') trained(event);
       if (event['event'] !== 'note' || engineShown) return;
       engineShown = true;
       output.line(`  engine       ${String(event['message'])}`);

@@ -9,6 +9,7 @@ export interface Beginning {
   readonly model: string;
   readonly version: number;
   readonly parameters: number;
+  readonly protection: UpOptions['protection'];
   /** Examples of each label, of each client. */
   readonly shares: readonly (readonly number[])[];
 }
@@ -22,6 +23,7 @@ export interface Summary {
   /** Of the last version, on the 10,000 test images; null before the first. */
   readonly testAccuracy: number | null;
   readonly clients: number;
+  readonly protection: UpOptions['protection'];
   /** Since the command was started. */
   readonly seconds: number;
   /** Updates received. */

@@ -14,6 +14,7 @@ export interface UpFlags {
   readonly epochs: string;
   readonly batchSize: string;
   readonly learningRate: string;
+  readonly protection?: string;
 }
 
 export interface UpOptions {
@@ -31,18 +32,22 @@ export interface UpOptions {
   readonly epochs: number;
   readonly batchSize: number;
   readonly learningRate: number;
+  readonly protection: 'secagg' | 'clear';
 }
 
 const EXIT_ROUNDS = 5;
+/** Below, nothing is left to hide among. */
+const SECAGG_CLIENTS = 3;
 
 /** @throws CliError `USAGE_INVALID` naming the option, the value and what is allowed */
 export function parseUpOptions(flags: UpFlags): UpOptions {
   const exit = flags.exit ?? false;
   if (!SHIPPED_MODELS.includes(flags.model))
     throw new CliError('USAGE_INVALID', `--model is "${flags.model}"; it may be ${SHIPPED_MODELS.join(', ')}`);
+  const clients = whole('--clients', flags.clients, 1, 512);
   return {
     rounds: flags.rounds === undefined ? (exit ? EXIT_ROUNDS : null) : whole('--rounds', flags.rounds, 1, 1_000_000),
-    clients: whole('--clients', flags.clients, 1, 512),
+    clients,
     exit,
     dataDirectory: flags.data,
     port: flags.port === undefined ? null : whole('--port', flags.port, 0, 65_535),
@@ -52,7 +57,20 @@ export function parseUpOptions(flags: UpFlags): UpOptions {
     epochs: whole('--epochs', flags.epochs, 1, 100),
     batchSize: whole('--batch-size', flags.batchSize, 1, 65_536),
     learningRate: within('--learning-rate', flags.learningRate, 1e-6, 100),
+    protection: protectionOf(flags.protection, clients),
   };
+}
+
+function protectionOf(text: string | undefined, clients: number): UpOptions['protection'] {
+  if (text === undefined) return clients < SECAGG_CLIENTS ? 'clear' : 'secagg';
+  if (text !== 'secagg' && text !== 'clear')
+    throw new CliError('USAGE_INVALID', `--protection is "${text}"; it may be secagg or clear`);
+  if (text === 'secagg' && clients < SECAGG_CLIENTS)
+    throw new CliError(
+      'USAGE_INVALID',
+      `secure aggregation needs ${SECAGG_CLIENTS} clients to hide among, not ${clients}`,
+    );
+  return text;
 }
 
 function whole(option: string, text: string, min: number, max: number): number {

@@ -19,6 +19,10 @@ export function addUpVerb(program: Command, io: Io): void {
     .option('--epochs <count>', 'local epochs a round', '1')
     .option('--batch-size <count>', 'of local training', '32')
     .option('--learning-rate <number>', 'of local training', '0.1')
+    .option(
+      '--protection <kind>',
+      'secagg: the coordinator learns only sums; clear: it sees each update (secagg from 3 clients on)',
+    )
     .option('--json', 'one JSON object a line as things happen, the summary last')
     .action(async (flags: UpFlags) => {
       const { parseUpOptions } = await import('../up/up-options.ts');

@@ -86,6 +86,7 @@ function lazyCalls(url: string, data: string): OperatorCalls {
     url,
     get: (path) => calls().get(path),
     post: (path, body) => calls().post(path, body),
+    put: (path, body) => calls().put(path, body),
     upload: (path, type, bytes) => calls().upload(path, type, bytes),
     download: (path) => calls().download(path),
   };

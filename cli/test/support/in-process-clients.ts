@@ -1,7 +1,7 @@
 /** One-hot clients in this process: real HTTP, real state directories, one event loop. */
 import { join } from 'node:path';
 import { FederatedClient, formatJoinLink } from '@carapace/client-sdk';
-import type { ClientEvent } from '@carapace/client-sdk';
+import type { ClientEvent, FederatedClientOptions } from '@carapace/client-sdk';
 import type { OperatorCalls } from '../../src/operator-calls.ts';
 import { oneHotTrainer } from './one-hot.ts';
 import { within } from './within.ts';
@@ -16,8 +16,14 @@ export async function runClients(
   {
     count,
     directory,
-    pause,
-  }: { readonly count: number; readonly directory: string; readonly pause: () => Promise<void> },
+    pause = () => Promise.resolve(),
+    options = {},
+  }: {
+    readonly count: number;
+    readonly directory: string;
+    readonly pause?: () => Promise<void>;
+    readonly options?: Partial<FederatedClientOptions>;
+  },
   onEvent: (index: number, event: ClientEvent) => void,
 ): Promise<InProcessClients> {
   const controller = new AbortController();
@@ -30,6 +36,7 @@ export async function runClients(
       joinLink: formatJoinLink(calls.url, token),
       train: oneHotTrainer(index, pause),
       onEvent: (event) => onEvent(index, event),
+      ...options,
     });
     runs.push(client.run(controller.signal));
   }

@@ -3,15 +3,17 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseClientId, parseDigest, parseRoundId, parseUpdateId } from '@carapace/aggregation';
-import type { ClientId, Digest, SignedDocument } from '@carapace/aggregation';
+import type { ClientId, Digest, RoundId, SignedDocument, TaskId } from '@carapace/aggregation';
 import {
   fromBase64url,
   fromHex,
   generateSigningKey,
   parsePublicKey,
+  Reader,
   signingKeyFromSeed,
   toBase64url,
   toHex,
+  Writer,
 } from '@carapace/crypto';
 import type { PublicKey, RandomSource, SigningKey } from '@carapace/crypto';
 import { ClientError } from '../errors.ts';
@@ -23,6 +25,8 @@ export interface Membership {
   readonly client: ClientId;
   readonly coordinator: string;
   readonly coordinatorKey: PublicKey;
+  /** Key of the enrolment authority whose rosters alone this client believes; absent where the coordinator's word is taken. */
+  readonly authority?: PublicKey;
 }
 
 /** Sequence numbers are reserved this many at a time: one fsync serves many calls, and a crash only skips numbers. */
@@ -84,15 +88,72 @@ export class StateDirectory {
     return this.#parse('membership.json', stored, (value: Record<string, unknown>) => ({
       client: parseClientId(String(value['client'])),
       coordinator: String(value['coordinator']),
-      coordinatorKey: parsePublicKey(fromBase64url(String(value['coordinatorKey']))),
+      coordinatorKey: readKey(value['coordinatorKey']),
+      ...(value['authority'] === undefined ? {} : { authority: readKey(value['authority']) }),
     }));
   }
 
-  async join({ client, coordinator, coordinatorKey }: Membership): Promise<void> {
+  async join({ client, coordinator, coordinatorKey, authority }: Membership): Promise<void> {
     await replaceFile(
       this.#path('membership.json'),
-      JSON.stringify({ client, coordinator, coordinatorKey: toBase64url(coordinatorKey) }),
+      JSON.stringify({
+        client,
+        coordinator,
+        coordinatorKey: toBase64url(coordinatorKey),
+        ...(authority && { authority: toBase64url(authority) }),
+      }),
     );
+  }
+
+  /** The part in a session of secure aggregation that is under way; it holds the secrets of that session. */
+  async protocol(): Promise<{ readonly round: RoundId; readonly state: Uint8Array } | null> {
+    const stored = await readIfPresent(this.#path('protocol.bin'));
+    if (stored === null) return null;
+    try {
+      const reader = new Reader(new Uint8Array(stored));
+      const round = parseRoundId(reader.text(80)).id;
+      const state = reader.blob(reader.remaining);
+      reader.end();
+      return { round, state };
+    } catch (cause) {
+      throw corrupt('protocol.bin', 'it does not parse', cause);
+    }
+  }
+
+  async keepProtocol(round: RoundId, state: Uint8Array): Promise<void> {
+    await replaceFile(this.#path('protocol.bin'), new Writer().text(round).blob(state).finish());
+  }
+
+  async dropProtocol(): Promise<void> {
+    await removeFile(this.#path('protocol.bin'));
+  }
+
+  /** The highest serial of a roster seen from the authority. */
+  async rosterSerial(): Promise<number> {
+    const serial = Number((await readIfPresent(this.#path('roster-serial')))?.toString('utf8') ?? '0');
+    if (!Number.isSafeInteger(serial)) throw corrupt('roster-serial', 'it is not a number');
+    return serial;
+  }
+
+  async noteRosterSerial(serial: number): Promise<void> {
+    if (serial > (await this.rosterSerial())) await replaceFile(this.#path('roster-serial'), String(serial));
+  }
+
+  /** Whether a round of this task was protected by secure aggregation before: tasks never change. */
+  async wasProtected(task: TaskId): Promise<boolean> {
+    return (await this.#protectedTasks()).includes(task);
+  }
+
+  async noteProtected(task: TaskId): Promise<void> {
+    const known = await this.#protectedTasks();
+    if (!known.includes(task)) await replaceFile(this.#path('protected-tasks.json'), JSON.stringify([...known, task]));
+  }
+
+  async #protectedTasks(): Promise<string[]> {
+    const stored = await readIfPresent(this.#path('protected-tasks.json'));
+    return stored === null
+      ? []
+      : this.#parse('protected-tasks.json', stored, (tasks: unknown) => (tasks as unknown[]).map(String));
   }
 
   /** The bytes first, then the description that makes them count: a crash in between leaves no update. */
@@ -110,6 +171,7 @@ export class StateDirectory {
       round: parseRoundId(String(value['round'])).id,
       digest: parseDigest(String(value['digest'])),
       bytes: Number(value['bytes']),
+      masked: value['masked'] === true,
     }));
     const bytes = new Uint8Array((await readIfPresent(this.#path('update.bin'))) ?? []);
     if (digestOf(bytes) !== update.digest) throw corrupt('update.bin', 'its bytes are not those that were journalled');
@@ -150,9 +212,9 @@ export class StateDirectory {
     return join(this.#directory, name);
   }
 
-  #parse<T>(name: string, bytes: Buffer, read: (value: Record<string, unknown>) => T): T {
+  #parse<V, T>(name: string, bytes: Buffer, read: (value: V) => T): T {
     try {
-      return read(JSON.parse(bytes.toString('utf8')) as Record<string, unknown>);
+      return read(JSON.parse(bytes.toString('utf8')) as V);
     } catch (cause) {
       throw corrupt(name, 'it does not parse', cause);
     }
@@ -171,6 +233,10 @@ async function loadKey(path: string, random: RandomSource): Promise<SigningKey> 
   } catch (cause) {
     throw corrupt('client.key', 'it is not a key', cause);
   }
+}
+
+function readKey(value: unknown): PublicKey {
+  return parsePublicKey(fromBase64url(String(value)));
 }
 
 function digestOf(bytes: Uint8Array): string {

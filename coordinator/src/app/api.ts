@@ -13,7 +13,7 @@ import type {
   UpdateId,
 } from '@carapace/aggregation';
 import type { PublicKey } from '@carapace/crypto';
-import type { Instant } from '../domain/round.ts';
+import type { Instant, MessageStep, ProtocolStep } from '../domain/round.ts';
 import type {
   ApiKeyRecord,
   AuditRecord,
@@ -21,9 +21,11 @@ import type {
   ModelRecord,
   ParticipantRecord,
   Role,
+  RosterRecord,
   RoundEventRecord,
   RoundRecord,
   SequenceVerdict,
+  SessionRecord,
   TaskRecord,
   TokenRecord,
   VersionRecord,
@@ -75,6 +77,11 @@ export interface CoordinatorApi {
   moveChannel(name: ModelName, channel: string, version: number, actor: Actor): Promise<VersionRecord>;
   listAudit(after: number, limit: number): Promise<AuditRecord[]>;
 
+  /** A roster that an enrolment authority signed: from now on cohorts of secure aggregation are taken from it. @throws `ROSTER_OLD` */
+  publishRoster(roster: Uint8Array, actor: Actor): Promise<RosterRecord>;
+  /** The newest. @throws `ROSTER_NOT_FOUND` */
+  findRoster(): Promise<RosterRecord>;
+
   // --- anyone (when model reads are public)
   listModels(): Promise<ModelRecord[]>;
   listVersions(name: ModelName): Promise<VersionRecord[]>;
@@ -95,6 +102,18 @@ export interface CoordinatorApi {
   /** One chunk of an update, at `offset` of `total`; the last chunk admits it. */
   uploadUpdate(client: ClientRecord, upload: UpdateChunk): Promise<UploadAnswer>;
   uploadStatus(client: ClientRecord, round: RoundId, update: UpdateId): Promise<UploadAnswer>;
+  /** What the cohort of a round with secure aggregation is asked to agree on. @throws `ROUND_NOT_FOUND` or `ROUND_OVER` */
+  invitation(client: ClientRecord, round: RoundId): Promise<Pick<SessionRecord, 'session' | 'roster'>>;
+  /** Judged and durable when it answers; the same message again is the same. @throws `PROTOCOL_REFUSED` or `PROTOCOL_STEP` */
+  sendProtocolMessage(client: ClientRecord, round: RoundId, step: MessageStep, message: Uint8Array): Promise<void>;
+  /** What the client is to answer in this step; waits up to `waitMs` for the round to be in it. @throws `ROUND_OVER` */
+  receiveProtocolMessage(
+    client: ClientRecord,
+    round: RoundId,
+    step: ReadStep,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<ProtocolAnswer>;
   /** Weights or topology of a version that the client is assigned to train, or of any published version. */
   openBlob(digest: Digest): Promise<{ readonly bytes: number; readonly stream: NodeJS.ReadableStream }>;
 
@@ -124,6 +143,12 @@ export interface EnrolmentGrant {
   readonly coordinatorKey: string;
   readonly enrolledAt: Instant;
 }
+
+/** The steps in which a client reads something: before the first it reads the invitation. */
+export type ReadStep = Exclude<ProtocolStep, 'advertise-keys' | 'opening'>;
+
+export type ProtocolAnswer =
+  { readonly kind: 'message'; readonly message: Uint8Array } | { readonly kind: 'idle'; readonly retryAfterMs: number };
 
 export type CheckIn =
   | { readonly kind: 'assigned'; readonly assignment: SignedDocument }

@@ -2,6 +2,7 @@
 import { PROTOCOL_VERSION, signDocument } from '@carapace/aggregation';
 import type { Assignment, ClientId, ModelName, RoundId, SignedDocument } from '@carapace/aggregation';
 import { DOMAINS } from '@carapace/crypto';
+import type { Instant, RoundState } from '../domain/round.ts';
 import { CoordinatorError } from '../errors.ts';
 import type { ClientRecord, Presence, RoundRecord, VersionRecord } from '../ports.ts';
 import type { CheckIn } from './api.ts';
@@ -82,9 +83,9 @@ export class CheckIns {
 
   async #sign(client: ClientId, round: RoundRecord): Promise<SignedDocument> {
     const task = await this.#ctx.store.findTask(round.task);
-    if (task === null || round.state.kind !== 'collecting') {
+    const deadline = reportBy(round.state);
+    if (task === null || deadline === null)
       throw new CoordinatorError('ROUND_OVER', `${round.id} is ${round.state.kind}`);
-    }
     const base = await this.#version(task.task.model.name, round.baseVersion);
     const assignment: Assignment = {
       protocol: PROTOCOL_VERSION,
@@ -100,7 +101,7 @@ export class CheckIns {
       },
       training: task.task.training,
       protection: task.task.protection,
-      deadline: round.state.deadline,
+      deadline,
       issuedAt: this.#ctx.clock.now(),
     };
     return signDocument(this.#ctx.key, DOMAINS.assignment, assignment);
@@ -117,4 +118,12 @@ export class CheckIns {
     if (this.#versions.size > 32) this.#versions.delete([...this.#versions.keys()][0] ?? '');
     return found;
   }
+}
+
+/** When the update is due; while the cohort agrees on its masks, the latest that this can be. Null: none is expected. */
+function reportBy(state: RoundState): Instant | null {
+  if (state.kind === 'collecting') return state.deadline;
+  if (state.kind !== 'agreeing') return null;
+  const { plan, startedAt } = state;
+  return startedAt + 2 * (plan.stepMs ?? 0) + plan.reportMs;
 }

@@ -10,6 +10,9 @@ import type { Context } from './context.ts';
 import { createToken, enrol } from './enrolment.ts';
 import { Reconciler } from './reconciler.ts';
 import { Rounds } from './rounds.ts';
+import { ProtocolCalls } from './secagg/protocol-calls.ts';
+import { Protocols } from './secagg/protocols.ts';
+import { publishRoster, requireRoster } from './secagg/rosters.ts';
 import { createTask, pauseTask, requireTask, resumeTask, stopTask } from './tasks.ts';
 import { Uploads } from './uploads.ts';
 import { audit, moveChannel, requireVersion, uploadModel } from './versions.ts';
@@ -42,16 +45,22 @@ export function createCoordinator(
   options: { readonly reconcileMs: number },
 ): Coordinator {
   const waiters = new Waiters(ctx.clock);
-  const rounds = new Rounds(ctx, (clients) => waiters.wake(clients));
+  const protocols = new Protocols(ctx);
+  const rounds: Rounds = new Rounds(ctx, protocols, {
+    selected: (clients) => waiters.wake(clients),
+    moved: () => protocolCalls.ring(),
+  });
+  const protocolCalls = new ProtocolCalls(ctx, rounds, protocols);
   const checkIns = new CheckIns(ctx, rounds, waiters, batched.recordPresence);
-  const reconciler = new Reconciler(ctx, rounds, checkIns, options.reconcileMs);
+  const reconciler = new Reconciler(ctx, rounds, { checkIns, protocolCalls }, options.reconcileMs);
   return {
     api: apiOf(
       ctx,
       {
         rounds,
         checkIns,
-        uploads: new Uploads(ctx, rounds, batched.admit),
+        uploads: new Uploads(ctx, rounds, protocols, batched.admit),
+        protocolCalls,
         keys: new ClientKeys(ctx.store, ctx.clock),
       },
       batched,
@@ -65,6 +74,7 @@ export function createCoordinator(
     start: () => reconciler.start(),
     stop: async () => {
       waiters.close();
+      protocolCalls.close();
       await reconciler.stop();
       await rounds.idle();
     },
@@ -75,11 +85,16 @@ interface Parts {
   readonly rounds: Rounds;
   readonly checkIns: CheckIns;
   readonly uploads: Uploads;
+  readonly protocolCalls: ProtocolCalls;
   readonly keys: ClientKeys;
 }
 
 /** One line a call: which part of the app answers it. */
-function apiOf(ctx: Context, { rounds, checkIns, uploads, keys }: Parts, batched: Batched): CoordinatorApi {
+function apiOf(
+  ctx: Context,
+  { rounds, checkIns, uploads, protocolCalls, keys }: Parts,
+  batched: Batched,
+): CoordinatorApi {
   const { store } = ctx;
   return {
     publicKey: ctx.key.publicKey,
@@ -109,6 +124,9 @@ function apiOf(ctx: Context, { rounds, checkIns, uploads, keys }: Parts, batched
     authenticateApiKey: (text) => authenticateApiKey(ctx, text),
     listAudit: (after, limit) => store.listAudit(after, limit),
 
+    publishRoster: (bytes, actor) => publishRoster(ctx, bytes, actor),
+    findRoster: () => requireRoster(ctx),
+
     uploadModel: (name, file, actor) => uploadModel(ctx, name, file, actor),
     moveChannel: (name, channel, version, actor) => moveChannel(ctx, name, channel, version, actor),
     listModels: () => store.listModels(),
@@ -125,6 +143,11 @@ function apiOf(ctx: Context, { rounds, checkIns, uploads, keys }: Parts, batched
     decline: (client, round, reason) => decline(ctx, rounds, client, round, reason),
     uploadUpdate: (client, chunk) => uploads.upload(client, chunk),
     uploadStatus: (client, round, update) => uploads.status(client, round, update),
+
+    invitation: (client, round) => protocolCalls.invitation(client, round),
+    sendProtocolMessage: (client, round, step, message) => protocolCalls.send(client, round, step, message),
+    receiveProtocolMessage: (client, round, step, waitMs, signal) =>
+      protocolCalls.receive(client, round, step, waitMs, signal),
 
     readiness: () => readiness(ctx),
   };

@@ -2,7 +2,15 @@
  * What happened, for whoever counts it (telemetry) or shows it (the CLI): a closed union, told after the fact is durable. Nothing
  * depends on a listener; a listener never throws into the app.
  */
-import type { ClientId, Metrics, ModelName, RoundId, TaskId, UpdateRefusal } from '@carapace/aggregation';
+import type {
+  ClientId,
+  Metrics,
+  ModelName,
+  RoundId,
+  SecaggRefusal,
+  TaskId,
+  UpdateRefusal,
+} from '@carapace/aggregation';
 import type { AbandonReason, Instant } from '../domain/round.ts';
 
 interface InRound {
@@ -23,7 +31,16 @@ export type Happening =
     })
   | (InRound & { readonly kind: 'update-refused'; readonly client: ClientId; readonly code: UpdateRefusal })
   | (InRound & { readonly kind: 'participant-declined'; readonly client: ClientId; readonly reason: string })
-  | (InRound & { readonly kind: 'round-aggregating'; readonly reported: number; readonly collectingMs: number })
+  | (InRound & { readonly kind: 'round-collecting'; readonly clients: number; readonly phaseMs: number })
+  | (InRound & { readonly kind: 'round-unmasking'; readonly reported: number; readonly phaseMs: number })
+  | (InRound & { readonly kind: 'client-accused'; readonly client: ClientId; readonly code: SecaggRefusal })
+  | (InRound & {
+      readonly kind: 'round-aggregating';
+      readonly reported: number;
+      /** The phase before, and how long it took. */
+      readonly after: 'collecting' | 'unmasking';
+      readonly phaseMs: number;
+    })
   | (InRound & { readonly kind: 'round-evaluating'; readonly aggregatingMs: number })
   | (InRound & {
       readonly kind: 'round-completed';

@@ -7,26 +7,33 @@ import type { RoundRecord, TaskRecord } from '../ports.ts';
 import type { CheckIns } from './check-in.ts';
 import type { Context } from './context.ts';
 import type { Rounds } from './rounds.ts';
+import type { ProtocolCalls } from './secagg/protocol-calls.ts';
 import { startTask } from './tasks.ts';
 
 /** An upload that nobody touched for a day is of a round that has ended. Looking for such is rare work. */
 const UPLOAD_LIFE_MS = 24 * 3_600_000;
 const SWEEP_MS = 10 * 60_000;
 
+/** Where clients wait: what another process did for them is seen here. */
+export interface Waiting {
+  readonly checkIns: CheckIns;
+  readonly protocolCalls: ProtocolCalls;
+}
+
 export class Reconciler {
   readonly #ctx: Context;
   readonly #rounds: Rounds;
-  readonly #checkIns: CheckIns;
+  readonly #waiting: Waiting;
   readonly #everyMs: number;
   #forget: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
   #stopped = false;
   #sweepAt = 0;
 
-  constructor(ctx: Context, rounds: Rounds, checkIns: CheckIns, everyMs: number) {
+  constructor(ctx: Context, rounds: Rounds, waiting: Waiting, everyMs: number) {
     this.#ctx = ctx;
     this.#rounds = rounds;
-    this.#checkIns = checkIns;
+    this.#waiting = waiting;
     this.#everyMs = everyMs;
   }
 
@@ -52,7 +59,8 @@ export class Reconciler {
       if (record.status === 'active')
         await this.#repairTask(record, busy.has(record.task.name), scheduled.has(record.task.name));
     }
-    await this.#checkIns.wakeAssigned();
+    await this.#waiting.checkIns.wakeAssigned();
+    this.#waiting.protocolCalls.ring();
     await this.#sweepUploads();
   }
 

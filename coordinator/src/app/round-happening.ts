@@ -1,6 +1,6 @@
 /** What a step of a round amounts to, for those who count or show it. */
-import type { Metrics } from '@carapace/aggregation';
-import type { RoundState } from '../domain/round.ts';
+import type { Metrics, RoundId, TaskId } from '@carapace/aggregation';
+import type { Effect, Instant, RoundState } from '../domain/round.ts';
 import type { Happening } from './happenings.ts';
 import type { Advance } from './round-stepping.ts';
 
@@ -9,20 +9,28 @@ export function happeningOf({ round, step, now, published }: Advance, metrics: M
   const phaseMs = now - phaseStart(round.state, now);
   const durationMs = now - round.createdAt;
   const { state } = step;
+  const selected = step.effects.find((effect) => effect.kind === 'select');
   switch (state.kind) {
     case 'open':
       return null;
-    case 'collecting': {
-      const selected = step.effects.find((effect) => effect.kind === 'select');
+    case 'agreeing':
+      return selected === undefined ? null : cohortSelected(base, selected, state.deadline);
+    case 'collecting':
+      return selected === undefined
+        ? { ...base, kind: 'round-collecting', clients: state.selected, phaseMs }
+        : cohortSelected(base, selected, state.deadline);
+    case 'unmasking':
+      return state.step === 'consistency'
+        ? { ...base, kind: 'round-unmasking', reported: state.reported, phaseMs }
+        : null;
+    case 'aggregating':
       return {
         ...base,
-        kind: 'cohort-selected',
-        clients: selected?.cohort.map(({ client }) => client) ?? [],
-        deadline: state.deadline,
+        kind: 'round-aggregating',
+        reported: state.reported,
+        after: round.state.kind === 'unmasking' ? 'unmasking' : 'collecting',
+        phaseMs,
       };
-    }
-    case 'aggregating':
-      return { ...base, kind: 'round-aggregating', reported: state.reported, collectingMs: phaseMs };
     case 'evaluating':
       return { ...base, kind: 'round-evaluating', aggregatingMs: phaseMs };
     case 'completed':
@@ -40,12 +48,22 @@ export function happeningOf({ round, step, now, published }: Advance, metrics: M
   }
 }
 
+function cohortSelected(
+  base: { readonly at: Instant; readonly task: TaskId; readonly round: RoundId },
+  { cohort }: Extract<Effect, { kind: 'select' }>,
+  deadline: Instant,
+): Happening {
+  return { ...base, kind: 'cohort-selected', clients: cohort.map(({ client }) => client), deadline };
+}
+
 function phaseStart(state: RoundState, now: number): number {
   switch (state.kind) {
     case 'open':
       return state.openedAt;
+    case 'agreeing':
     case 'collecting':
       return state.startedAt;
+    case 'unmasking':
     case 'aggregating':
     case 'evaluating':
       return state.since;

@@ -4,9 +4,12 @@
  */
 import type { ClientId, Metrics, RoundId } from '@carapace/aggregation';
 import { isTerminal, observation, step } from '../domain/round.ts';
-import type { Effect, Instant, RoundEvent, Step } from '../domain/round.ts';
+import type { Candidate, Effect, Instant, RoundEvent, Step } from '../domain/round.ts';
 import type { Records, RoundRecord, VersionRecord } from '../ports.ts';
 import type { Context } from './context.ts';
+import { openSession } from './secagg/open-session.ts';
+import type { Protocols } from './secagg/protocols.ts';
+import { onRoster } from './secagg/rosters.ts';
 import { manifested } from './versions.ts';
 
 /** Something that happened outside the records: an event, and what goes with it. */
@@ -17,6 +20,12 @@ export interface Occurrence {
   readonly metrics?: Metrics;
   /** For the time line. */
   readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+/** What a step is taken with. */
+export interface Means {
+  readonly ctx: Context;
+  readonly protocols: Protocols;
 }
 
 export interface Advance {
@@ -31,9 +40,10 @@ export interface Advance {
  * Moves a round on by an occurrence, or by what the records show now. Safe to call at any time, any number of times, from any
  * process. @returns what was done, or null when nothing changed
  */
-export async function advanceRound(ctx: Context, id: RoundId, occurrence?: Occurrence): Promise<Advance | null> {
-  if (occurrence === undefined && !(await wouldChange(ctx, id))) return null;
-  const advance = await ctx.store.transaction('advance_round', (records) => decide(ctx, records, id, occurrence));
+export async function advanceRound(means: Means, id: RoundId, occurrence?: Occurrence): Promise<Advance | null> {
+  const { ctx } = means;
+  if (occurrence === undefined && !(await wouldChange(means, id))) return null;
+  const advance = await ctx.store.transaction('advance_round', (records) => decide(means, records, id, occurrence));
   if (advance !== null) await performEffects(ctx, id, advance.step.effects);
   return advance;
 }
@@ -49,32 +59,41 @@ export async function performEffects(ctx: Context, round: RoundId, effects: read
 }
 
 /** A look without the lock: most nudges change nothing and need not stand in the way of admissions. */
-async function wouldChange(ctx: Context, id: RoundId): Promise<boolean> {
-  const round = await ctx.store.findRound(id);
+async function wouldChange(means: Means, id: RoundId): Promise<boolean> {
+  const { store, clock } = means.ctx;
+  const round = await store.findRound(id);
   if (round === null) return false;
-  const event = await observe(ctx, ctx.store, round, ctx.clock.now());
+  const event = await observe(means, store, round, clock.now());
   return event !== null && step(round.state, event).state !== round.state;
 }
 
-async function decide(ctx: Context, records: Records, id: RoundId, occurrence?: Occurrence): Promise<Advance | null> {
+async function decide(means: Means, records: Records, id: RoundId, occurrence?: Occurrence): Promise<Advance | null> {
+  const { ctx } = means;
   const round = await records.lockRound(id);
   if (round === null || isTerminal(round.state)) return null;
   const now = ctx.clock.now();
-  const event = await (occurrence === undefined ? observe(ctx, records, round, now) : occurrence.event(now, records));
+  const event = await (occurrence === undefined ? observe(means, records, round, now) : occurrence.event(now, records));
   if (event === null) return null;
   const next = step(round.state, event);
   if (next.state === round.state) return null;
   await records.updateRound(id, next.state, now);
-  const published = await writeEffects(ctx, records, round, next, now, occurrence?.metrics ?? {});
+  const published = await writeEffects(means, records, round, next, now, occurrence?.metrics ?? {});
   await records.appendRoundEvent(id, now, next.state.kind, { ...timelineOf(next), ...occurrence?.detail });
   return { round, step: next, now, published };
 }
 
 /** The event that the domain asks for in this state, read from the records. */
-async function observe(ctx: Context, records: Records, round: RoundRecord, now: Instant): Promise<RoundEvent | null> {
+async function observe(
+  { ctx, protocols }: Means,
+  records: Records,
+  round: RoundRecord,
+  now: Instant,
+): Promise<RoundEvent | null> {
   switch (observation(round.state)) {
     case 'candidates':
-      return { kind: 'candidates', now, waiting: await records.listCandidates(now), random: ctx.random };
+      return { kind: 'candidates', now, waiting: await listEligible(records, round, now), random: ctx.random };
+    case 'protocol':
+      return protocols.observe(records, round, now);
     case 'tally':
       return { kind: 'tally', now, tally: await records.tally(round.id) };
     case 'tick':
@@ -84,8 +103,14 @@ async function observe(ctx: Context, records: Records, round: RoundRecord, now: 
   }
 }
 
+/** With a protocol, those whom the published roster vouches for. */
+async function listEligible(records: Records, { state }: RoundRecord, now: Instant): Promise<readonly Candidate[]> {
+  const waiting = await records.listCandidates(now);
+  return state.kind === 'open' && state.plan.stepMs !== null ? onRoster(records, waiting) : waiting;
+}
+
 async function writeEffects(
-  ctx: Context,
+  { ctx, protocols }: Means,
   records: Records,
   round: RoundRecord,
   next: Step,
@@ -94,8 +119,12 @@ async function writeEffects(
 ): Promise<VersionRecord | null> {
   let published: VersionRecord | null = null;
   for (const effect of next.effects) {
-    if (effect.kind === 'select') await records.insertParticipants(round.id, clientsOf(effect), now);
-    if (effect.kind === 'dismiss') await records.dismissParticipants(round.id, now);
+    if (effect.kind === 'select') {
+      await records.insertParticipants(round.id, clientsOf(effect), now);
+      if (next.state.kind === 'agreeing') await openSession(ctx, records, round, next.state, clientsOf(effect));
+    }
+    if (effect.kind === 'dismiss') await records.dismissParticipants(round.id, effect.present, now);
+    if (effect.kind === 'fix-survivors') await protocols.fixSurvivors(records, round.id);
     if (effect.kind === 'publish') published = await publish(ctx, records, round, effect, now, metrics);
   }
   return published;
@@ -135,8 +164,12 @@ function timelineOf({ state, effects }: Step): Record<string, unknown> {
   switch (state.kind) {
     case 'open':
       return {};
+    case 'agreeing':
+      return { step: state.step, selected: state.selected, deadline: state.deadline };
     case 'collecting':
-      return { selected: selected?.cohort.length, deadline: state.deadline };
+      return { selected: selected?.cohort.length ?? state.selected, deadline: state.deadline };
+    case 'unmasking':
+      return { step: state.step, reported: state.reported, deadline: state.deadline };
     case 'aggregating':
       return { reported: state.reported };
     case 'evaluating':

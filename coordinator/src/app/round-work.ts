@@ -1,37 +1,67 @@
 /** The two jobs of a round that take time: the sum with the server's step, and the evaluation. Both may run twice. */
+import { encodeSession } from '@carapace/aggregation';
 import type { Metrics, RoundId } from '@carapace/aggregation';
 import type { RoundEvent } from '../domain/round.ts';
 import { CoordinatorError } from '../errors.ts';
 import type { RoundRecord, TaskRecord, UpdateRecord, VersionRecord } from '../ports.ts';
 import type { Context } from './context.ts';
 import type { Occurrence } from './round-stepping.ts';
+import type { Protocols } from './secagg/protocols.ts';
 
 /** What aggregation found, or null when the round is not in that phase (any more). */
-export async function aggregateRound(ctx: Context, id: RoundId): Promise<Occurrence | null> {
+export async function aggregateRound(ctx: Context, protocols: Protocols, id: RoundId): Promise<Occurrence | null> {
   const subject = await subjectOf(ctx, id, 'aggregating');
   if (subject === null) return null;
-  const updates = await ctx.store.listAcceptedUpdates(id);
   try {
-    const { weights } = await ctx.work.aggregate({
-      round: id,
-      base: subject.base.weights,
-      tensors: subject.base.tensors,
-      maxExamples: subject.task.task.training.maxExamples,
-      strategy: subject.task.task.strategy,
-      updates: updates.map(({ digest }) => digest),
-    });
-    return {
-      event: async (now, records) => {
-        // A client revoked meanwhile takes its update out of the set: the job runs again on what is left.
-        const still = await records.listAcceptedUpdates(id);
-        return still.length === updates.length ? { kind: 'aggregated', now, weights, reported: updates.length } : null;
-      },
-    };
+    return subject.task.task.protection.kind === 'secagg'
+      ? await openSum(ctx, protocols, subject)
+      : await sumUpdates(ctx, subject);
   } catch (error) {
     if (isTransient(error)) throw error;
     ctx.emit({ kind: 'job-failed', at: ctx.clock.now(), job: `aggregate ${id}`, error });
     return failed('aggregation-failed', error);
   }
+}
+
+async function sumUpdates(ctx: Context, subject: Subject): Promise<Occurrence> {
+  const { id } = subject.round;
+  const updates = await ctx.store.listAcceptedUpdates(id);
+  const { weights } = await ctx.work.aggregate({
+    round: id,
+    base: subject.base.weights,
+    tensors: subject.base.tensors,
+    maxExamples: subject.task.task.training.maxExamples,
+    strategy: subject.task.task.strategy,
+    updates: updates.map(({ digest }) => digest),
+  });
+  return {
+    event: async (now, records) => {
+      // A client revoked meanwhile takes its update out of the set: the job runs again on what is left.
+      const still = await records.listAcceptedUpdates(id);
+      return still.length === updates.length ? { kind: 'aggregated', now, weights, reported: updates.length } : null;
+    },
+  };
+}
+
+/** A sum that was confirmed is opened whole: nobody, not even a client revoked since, can be taken out of it. */
+async function openSum(ctx: Context, protocols: Protocols, { round, task, base }: Subject): Promise<Occurrence> {
+  for (const garbled of [false, true]) {
+    const order = await protocols.openOrder(round, garbled);
+    if (order === null) break;
+    const opened = await ctx.work.open({
+      session: encodeSession(order.session),
+      base: base.weights,
+      tensors: base.tensors,
+      strategy: task.task.strategy,
+      inputs: order.inputs,
+      masks: order.masks,
+    });
+    if (opened === null) continue;
+    const { weights, examples } = opened;
+    const reported = order.inputs.length;
+    return { event: async (now) => ({ kind: 'aggregated', now, weights, reported }), detail: { examples } };
+  }
+  return failed('aggregation-failed', new Error('SECAGG_LANE: the opened sum holds what no honest updates sum up to'));
 }
 
 /** What evaluation found, with the metrics to publish; null when the round is not in that phase (any more). */

@@ -8,18 +8,27 @@ import { happeningOf } from './round-happening.ts';
 import { advanceRound } from './round-stepping.ts';
 import type { Advance, Occurrence } from './round-stepping.ts';
 import { aggregateRound, evaluateRound } from './round-work.ts';
+import type { Protocols } from './secagg/protocols.ts';
+
+export interface RoundsListener {
+  /** These clients have work now. */
+  selected(clients: readonly ClientId[]): void;
+  /** Some round went on: whoever waits for its next step should look. */
+  moved(): void;
+}
 
 export class Rounds {
   readonly #ctx: Context;
-  readonly #wake: (clients: readonly ClientId[]) => void;
+  readonly #protocols: Protocols;
+  readonly #listener: RoundsListener;
   readonly #nudges: Coalesced<RoundId>;
   /** Rounds that look for a cohort: those that a check-in concerns. Another process's rounds are found by the reconciler. */
   readonly #open = new Set<RoundId>();
 
-  /** @param wake called with the clients that were just selected */
-  constructor(ctx: Context, wake: (clients: readonly ClientId[]) => void) {
+  constructor(ctx: Context, protocols: Protocols, listener: RoundsListener) {
     this.#ctx = ctx;
-    this.#wake = wake;
+    this.#protocols = protocols;
+    this.#listener = listener;
     this.#nudges = new Coalesced(async (id) => {
       try {
         await this.step(id);
@@ -58,7 +67,7 @@ export class Rounds {
 
   /** Moves the round on by what the records show, or by an occurrence. @returns whether it moved */
   async step(id: RoundId, occurrence?: Occurrence): Promise<boolean> {
-    const advance = await advanceRound(this.#ctx, id, occurrence);
+    const advance = await advanceRound({ ctx: this.#ctx, protocols: this.#protocols }, id, occurrence);
     if (advance !== null) await this.#follow(advance, occurrence);
     return advance !== null;
   }
@@ -68,7 +77,7 @@ export class Rounds {
   }
 
   async aggregate(id: RoundId): Promise<void> {
-    const occurrence = await aggregateRound(this.#ctx, id);
+    const occurrence = await aggregateRound(this.#ctx, this.#protocols, id);
     if (occurrence !== null) await this.step(id, occurrence);
   }
 
@@ -93,16 +102,23 @@ export class Rounds {
     if (happening !== null) this.#ctx.emit(happening);
     if (step.state.kind !== 'open') this.#open.delete(round.id);
     for (const effect of step.effects) {
-      if (effect.kind === 'select') this.#wake(effect.cohort.map(({ client }) => client));
+      if (effect.kind === 'select') this.#listener.selected(effect.cohort.map(({ client }) => client));
     }
-    if (!isTerminal(step.state)) return;
+    this.#listener.moved();
+    if (!isTerminal(step.state)) {
+      // Everybody may have spoken already: the protocol's next step need not wait for another message.
+      if (step.state.kind === 'agreeing' || step.state.kind === 'unmasking') this.nudge(round.id);
+      return;
+    }
     await this.#discardUpdates(round.id);
     await this.continue(round.task);
   }
 
-  /** Updates have served when their round has ended; the receipts stay. */
+  /** Updates, and what a cohort said to each other, have served when their round has ended; the receipts stay. */
   async #discardUpdates(id: RoundId): Promise<void> {
     const digests = await this.#ctx.store.listUpdateDigests(id);
     await Promise.all(digests.map((digest) => this.#ctx.updates.delete(digest)));
+    await this.#ctx.store.deleteSession(id);
+    this.#protocols.forget(id);
   }
 }

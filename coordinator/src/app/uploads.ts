@@ -2,13 +2,21 @@
  * Uploads: chunks of an update become durable, the whole is judged, admission is one commit, the answer a signed receipt.
  * Nothing is acknowledged that a kill -9 in the next instant could lose.
  */
-import { clearUpdateLimit, judgeClearUpdate, layoutOf, parseRoundId, signDocument } from '@carapace/aggregation';
+import {
+  clearUpdateLimit,
+  decodeSession,
+  judgeClearUpdate,
+  layoutOf,
+  maskedInputBytes,
+  parseRoundId,
+  signDocument,
+} from '@carapace/aggregation';
 import type {
-  ClearUpdate,
-  ClearVerdict,
   Digest,
+  Metrics,
   Receipt,
   RoundId,
+  SecaggRefusal,
   SignedDocument,
   UpdateId,
   UpdateRefusal,
@@ -16,29 +24,62 @@ import type {
 import { DOMAINS, sha256Hex } from '@carapace/crypto';
 import { isTerminal } from '../domain/round.ts';
 import { CoordinatorError } from '../errors.ts';
-import type { Admission, ClientRecord, PendingUpload, RoundRecord, UpdateRecord, UpdateSubmission } from '../ports.ts';
+import type {
+  Admission,
+  ClientRecord,
+  PendingUpload,
+  RoundRecord,
+  UpdateRecord,
+  UpdateSubmission,
+  VersionRecord,
+} from '../ports.ts';
 import type { UpdateChunk, UploadAnswer } from './api.ts';
 import type { Context } from './context.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import type { Rounds } from './rounds.ts';
+import type { Protocols } from './secagg/protocols.ts';
+
+/** What an update tells beside its bytes: of a masked one, nothing. */
+interface Admitted {
+  readonly examples: number;
+  readonly metrics: Metrics;
+}
+
+type Verdict =
+  | { readonly kind: 'admitted'; readonly update: Admitted }
+  | { readonly kind: 'refused'; readonly code: UpdateRefusal; readonly why: string };
 
 interface Expectation {
-  readonly round: RoundRecord;
   readonly limit: number;
-  readonly judge: (bytes: Uint8Array) => ClearVerdict;
+  readonly judge: (bytes: Uint8Array) => Verdict;
 }
+
+/** What is wrong with a masked input, in the words for updates. */
+const REFUSED_AS: Partial<Record<SecaggRefusal, UpdateRefusal>> = {
+  SECAGG_CONTEXT: 'UPDATE_STALE',
+  SECAGG_LENGTH: 'UPDATE_SHAPE',
+  SECAGG_MEMBER: 'NOT_IN_COHORT',
+  SECAGG_ORDER: 'ROUND_NOT_COLLECTING',
+};
 
 export class Uploads {
   readonly #ctx: Context;
   readonly #rounds: Rounds;
+  readonly #protocols: Protocols;
   readonly #admit: (update: UpdateSubmission) => Promise<Admission>;
   readonly #locks = new KeyedLock();
   /** What was durable when the chunk that is coming in now began, by pending upload: its own bytes count once it is whole. */
   readonly #coming = new Map<string, number>();
 
-  constructor(ctx: Context, rounds: Rounds, admit: (update: UpdateSubmission) => Promise<Admission>) {
+  constructor(
+    ctx: Context,
+    rounds: Rounds,
+    protocols: Protocols,
+    admit: (update: UpdateSubmission) => Promise<Admission>,
+  ) {
     this.#ctx = ctx;
     this.#rounds = rounds;
+    this.#protocols = protocols;
     this.#admit = admit;
   }
 
@@ -150,7 +191,7 @@ export class Uploads {
     const round = await store.findRound(chunk.round);
     if (round === null) throw new CoordinatorError('ROUND_NOT_FOUND', `there is no round ${chunk.round}`);
     const assigned = await store.findAssignment(client.id);
-    if (assigned?.id !== round.id)
+    if (assigned?.id !== round.id || round.state.kind !== 'collecting')
       throw await this.#refuse(
         client,
         chunk,
@@ -160,15 +201,27 @@ export class Uploads {
     const task = await store.findTask(round.task);
     const base = task && (await store.findVersion(task.task.model.name, round.baseVersion));
     if (!base) throw new Error(`${round.id} has no task or base version in the records`);
-    const layout = layoutOf(base.tensors);
-    const limit = clearUpdateLimit(layout.size);
-    if (chunk.total > limit)
-      throw await this.#refuse(client, chunk, 'UPDATE_TOO_LARGE', `${chunk.total} bytes, at most ${limit} allowed`);
-    const { maxExamples } = task.task.training;
+    const expected =
+      task.task.protection.kind === 'secagg'
+        ? await this.#expectMasked(client, round)
+        : expectClear(round, base, task.task.training.maxExamples);
+    if (chunk.total > expected.limit) {
+      const why = `${chunk.total} bytes, at most ${expected.limit} allowed`;
+      throw await this.#refuse(client, chunk, 'UPDATE_TOO_LARGE', why);
+    }
+    return expected;
+  }
+
+  async #expectMasked(client: ClientRecord, round: RoundRecord): Promise<Expectation> {
+    const { session } = await this.#protocols.sessionOf(round);
+    const judge = await this.#protocols.judgeInput(round, client);
     return {
-      round,
-      limit,
-      judge: (bytes) => judgeClearUpdate(bytes, { round: round.id, base: base.weights, layout, maxExamples }),
+      limit: maskedInputBytes(decodeSession(session)),
+      judge: (bytes) => {
+        const refusal = judge(bytes);
+        if (refusal === null) return { kind: 'admitted', update: { examples: 0, metrics: {} } };
+        return { kind: 'refused', code: REFUSED_AS[refusal] ?? 'UPDATE_MALFORMED', why: refusal };
+      },
     };
   }
 
@@ -207,6 +260,14 @@ export class Uploads {
   }
 }
 
+function expectClear(round: RoundRecord, base: VersionRecord, maxExamples: number): Expectation {
+  const layout = layoutOf(base.tensors);
+  return {
+    limit: clearUpdateLimit(layout.size),
+    judge: (bytes) => judgeClearUpdate(bytes, { round: round.id, base: base.weights, layout, maxExamples }),
+  };
+}
+
 /** Read to its end, because the digest of what was signed is checked on the way. */
 async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const _chunk of body);
@@ -231,7 +292,7 @@ function pendingKey(client: ClientRecord, update: UpdateId): string {
 function submissionOf(
   client: ClientRecord,
   chunk: UpdateChunk,
-  { examples, metrics }: ClearUpdate,
+  { examples, metrics }: Admitted,
   at: number,
 ): UpdateSubmission {
   return {

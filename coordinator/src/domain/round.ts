@@ -3,6 +3,7 @@
  * events, what should happen leaves as effects. States, events, the full table and the numbered invariants:
  * `docs/protocol/round.md`.
  */
+import { thresholdsFor } from '@carapace/aggregation';
 import type { ClientId, Digest } from '@carapace/aggregation';
 import type { RandomSource } from '@carapace/crypto';
 import { sample } from '@carapace/crypto';
@@ -23,6 +24,8 @@ export interface RoundPlan {
   readonly graceMs: number;
   /** How long aggregation and evaluation may each take before the round is abandoned. */
   readonly workMs: number;
+  /** How long a cohort has for each step of the protection's protocol beside the updates themselves; null where there is none. */
+  readonly stepMs: number | null;
 }
 
 interface Running {
@@ -36,6 +39,16 @@ export interface Open extends Running {
   readonly selectBy: Instant;
 }
 
+/** The cohort agrees on the keys of its masks (secure aggregation, steps 0 and 1) before anyone's update is taken. */
+export interface Agreeing extends Running {
+  readonly kind: 'agreeing';
+  readonly step: 'advertise-keys' | 'share-keys';
+  readonly selected: number;
+  readonly startedAt: Instant;
+  /** This step closes here with whoever has spoken, if they are enough. */
+  readonly deadline: Instant;
+}
+
 export interface Collecting extends Running {
   readonly kind: 'collecting';
   readonly selected: number;
@@ -43,6 +56,15 @@ export interface Collecting extends Running {
   readonly deadline: Instant;
   /** Deadline plus grace: nothing is waited for beyond it. */
   readonly closeBy: Instant;
+}
+
+/** The survivors confirm who is in the sum and take their masks off it (secure aggregation, steps 3 and 4). */
+export interface Unmasking extends Running {
+  readonly kind: 'unmasking';
+  readonly step: 'consistency' | 'unmask';
+  readonly reported: number;
+  readonly since: Instant;
+  readonly deadline: Instant;
 }
 
 export interface Aggregating extends Running {
@@ -71,17 +93,21 @@ export interface Completed {
 export interface Abandoned {
   readonly kind: 'abandoned';
   readonly reason: AbandonReason;
-  readonly during: 'open' | 'collecting' | 'aggregating' | 'evaluating';
+  readonly during: RunningState['kind'];
   readonly at: Instant;
 }
 
-export type RoundState = Open | Collecting | Aggregating | Evaluating | Completed | Abandoned;
+type RunningState = Open | Agreeing | Collecting | Unmasking | Aggregating | Evaluating;
+export type RoundState = RunningState | Completed | Abandoned;
 
 export const ABANDON_REASONS = {
   'too-few-candidates': 'Fewer clients than the minimum were waiting when selection ended.',
+  'keys-not-agreed': 'Too few selected clients advertised keys or shared them in time: nobody had sent an update yet.',
   'quorum-not-met': 'Fewer updates than the minimum had come by the deadline plus grace.',
   'quorum-unreachable':
     'So many selected clients declined, failed or were revoked that the minimum could no longer be met.',
+  'sum-not-unmasked':
+    'Too few survivors confirmed the sum or helped to unmask it in time: every update in it stays hidden.',
   'aggregation-failed': 'The updates could not be aggregated; the time line names the error.',
   'aggregation-timeout': 'Aggregation did not end in its time.',
   'evaluation-failed': 'The new weights could not be evaluated; the time line names the error.',
@@ -106,6 +132,11 @@ export interface Tally {
   readonly reported: number;
 }
 
+/** The steps of secure aggregation whose messages are small; the masked inputs between them travel as updates. */
+export type MessageStep = Agreeing['step'] | Unmasking['step'];
+/** Where a protocol of secure aggregation is, in the order of its steps. */
+export type ProtocolStep = MessageStep | 'masked-input' | 'opening';
+
 export type RoundEvent =
   | {
       readonly kind: 'candidates';
@@ -114,6 +145,13 @@ export type RoundEvent =
       readonly random: RandomSource;
     }
   | { readonly kind: 'tally'; readonly now: Instant; readonly tally: Tally }
+  /** Where the protocol stands after the messages that came, closed by time where its step was over; `present` go on in it. */
+  | {
+      readonly kind: 'protocol';
+      readonly now: Instant;
+      readonly at: ProtocolStep | 'failed';
+      readonly present: readonly ClientId[];
+    }
   | { readonly kind: 'aggregated'; readonly now: Instant; readonly weights: Digest; readonly reported: number }
   | { readonly kind: 'aggregation-failed'; readonly now: Instant }
   | { readonly kind: 'evaluated'; readonly now: Instant; readonly accepted: boolean }
@@ -124,10 +162,13 @@ export type RoundEvent =
 export type Effect =
   | { readonly kind: 'select'; readonly cohort: readonly Candidate[] }
   | { readonly kind: 'wake'; readonly at: Instant }
+  /** What was admitted is what is summed: the set that the survivors confirm. */
+  | { readonly kind: 'fix-survivors' }
   | { readonly kind: 'aggregate' }
   | { readonly kind: 'evaluate'; readonly weights: Digest }
   | { readonly kind: 'publish'; readonly weights: Digest; readonly reported: number }
-  | { readonly kind: 'dismiss' };
+  /** Nothing is expected any more of whoever is outstanding, but for those who are present. */
+  | { readonly kind: 'dismiss'; readonly present: readonly ClientId[] };
 
 export interface Step {
   readonly state: RoundState;
@@ -144,8 +185,12 @@ export function step(state: RoundState, event: RoundEvent): Step {
   switch (state.kind) {
     case 'open':
       return stepOpen(state, event);
+    case 'agreeing':
+      return stepAgreeing(state, event);
     case 'collecting':
       return stepCollecting(state, event);
+    case 'unmasking':
+      return stepUnmasking(state, event);
     case 'aggregating':
       return stepAggregating(state, event);
     case 'evaluating':
@@ -164,10 +209,13 @@ export function isTerminal(state: RoundState): state is Completed | Abandoned {
  * Which event the shell owes a round when it is nudged or woken: what it must read from the records first. A bare tick
  * knows too little to decide an open or collecting round.
  */
-export function observation(state: RoundState): 'candidates' | 'tally' | 'tick' | null {
+export function observation(state: RoundState): 'candidates' | 'protocol' | 'tally' | 'tick' | null {
   switch (state.kind) {
     case 'open':
       return 'candidates';
+    case 'agreeing':
+    case 'unmasking':
+      return 'protocol';
     case 'collecting':
       return 'tally';
     case 'aggregating':
@@ -184,6 +232,9 @@ export function phaseEnd(state: RoundState): Instant | null {
   switch (state.kind) {
     case 'open':
       return state.selectBy;
+    case 'agreeing':
+    case 'unmasking':
+      return state.deadline;
     case 'collecting':
       return state.closeBy;
     case 'aggregating':
@@ -211,15 +262,46 @@ function considerCandidates(state: Open, event: Extract<RoundEvent, { kind: 'can
 }
 
 function select(state: Open, cohort: readonly Candidate[], now: Instant): Step {
-  const deadline = now + state.plan.reportMs;
-  const closeBy = deadline + state.plan.graceMs;
+  const { plan } = state;
+  const selected = cohort.length;
+  if (plan.stepMs === null) return collect(plan, selected, now, [{ kind: 'select', cohort }]);
+  // Fewer survivors than this cohort's thresholds ask for could never take the masks off: that is the quorum then.
+  const minimum = Math.max(plan.minimum, thresholdsFor(selected).minimumSurvivors);
+  const deadline = now + plan.stepMs;
   return {
-    state: { kind: 'collecting', plan: state.plan, selected: cohort.length, startedAt: now, deadline, closeBy },
+    state: {
+      kind: 'agreeing',
+      plan: { ...plan, minimum },
+      step: 'advertise-keys',
+      selected,
+      startedAt: now,
+      deadline,
+    },
     effects: [
       { kind: 'select', cohort },
       { kind: 'wake', at: deadline },
-      { kind: 'wake', at: closeBy },
     ],
+  };
+}
+
+function stepAgreeing(state: Agreeing, event: RoundEvent): Step {
+  if (event.kind === 'stop') return abandon(state, 'task-stopped', event.now);
+  if (event.kind !== 'protocol') return unchanged(state);
+  const { at, now, present } = event;
+  if (at === 'failed') return abandon(state, 'keys-not-agreed', now);
+  if (at === state.step || at === 'advertise-keys') return unchanged(state);
+  const dismiss: Effect = { kind: 'dismiss', present };
+  if (at !== 'share-keys') return collect(state.plan, state.selected, now, [dismiss]);
+  const deadline = now + (state.plan.stepMs ?? 0);
+  return { state: { ...state, step: at, deadline }, effects: [dismiss, { kind: 'wake', at: deadline }] };
+}
+
+function collect(plan: RoundPlan, selected: number, now: Instant, first: readonly Effect[]): Step {
+  const deadline = now + plan.reportMs;
+  const closeBy = deadline + plan.graceMs;
+  return {
+    state: { kind: 'collecting', plan, selected, startedAt: now, deadline, closeBy },
+    effects: [...first, { kind: 'wake', at: deadline }, { kind: 'wake', at: closeBy }],
   };
 }
 
@@ -234,18 +316,40 @@ function considerTally(state: Collecting, tally: Tally, now: Instant): Step {
   const quorum = tally.reported >= plan.minimum;
   const everyoneWanted = tally.reported >= plan.target;
   if (quorum && (everyoneWanted || tally.outstanding === 0 || now >= state.deadline)) {
-    return aggregate(state, tally.reported, now);
+    return close(state, tally.reported, now);
   }
   if (now >= state.closeBy) return abandon(state, 'quorum-not-met', now);
   if (tally.reported + tally.outstanding < plan.minimum) return abandon(state, 'quorum-unreachable', now);
   return unchanged(state);
 }
 
-function aggregate(state: Collecting, reported: number, now: Instant): Step {
-  const giveUpAt = now + state.plan.workMs;
+function close(state: Collecting, reported: number, now: Instant): Step {
+  const { plan } = state;
+  const dismiss: Effect = { kind: 'dismiss', present: [] };
+  if (plan.stepMs === null) return aggregate(plan, reported, now, [dismiss]);
+  const deadline = now + plan.stepMs;
   return {
-    state: { kind: 'aggregating', plan: state.plan, reported, since: now, giveUpAt },
-    effects: [{ kind: 'dismiss' }, { kind: 'aggregate' }, { kind: 'wake', at: giveUpAt }],
+    state: { kind: 'unmasking', plan, step: 'consistency', reported, since: now, deadline },
+    effects: [dismiss, { kind: 'fix-survivors' }, { kind: 'wake', at: deadline }],
+  };
+}
+
+function stepUnmasking(state: Unmasking, event: RoundEvent): Step {
+  if (event.kind === 'stop') return abandon(state, 'task-stopped', event.now);
+  if (event.kind !== 'protocol') return unchanged(state);
+  const { at, now } = event;
+  if (at === 'failed') return abandon(state, 'sum-not-unmasked', now);
+  if (at === 'opening') return aggregate(state.plan, state.reported, now, []);
+  if (at !== 'unmask' || state.step === 'unmask') return unchanged(state);
+  const deadline = now + (state.plan.stepMs ?? 0);
+  return { state: { ...state, step: at, deadline }, effects: [{ kind: 'wake', at: deadline }] };
+}
+
+function aggregate(plan: RoundPlan, reported: number, now: Instant, first: readonly Effect[]): Step {
+  const giveUpAt = now + plan.workMs;
+  return {
+    state: { kind: 'aggregating', plan, reported, since: now, giveUpAt },
+    effects: [...first, { kind: 'aggregate' }, { kind: 'wake', at: giveUpAt }],
   };
 }
 
@@ -260,6 +364,7 @@ function stepAggregating(state: Aggregating, event: RoundEvent): Step {
     case 'tick':
       return event.now >= state.giveUpAt ? abandon(state, 'aggregation-timeout', event.now) : unchanged(state);
     case 'candidates':
+    case 'protocol':
     case 'tally':
     case 'evaluated':
     case 'evaluation-failed':
@@ -292,6 +397,7 @@ function stepEvaluating(state: Evaluating, event: RoundEvent): Step {
     case 'tick':
       return event.now >= state.giveUpAt ? abandon(state, 'evaluation-timeout', event.now) : unchanged(state);
     case 'candidates':
+    case 'protocol':
     case 'tally':
     case 'aggregated':
     case 'aggregation-failed':
@@ -307,8 +413,11 @@ function complete(state: Evaluating, now: Instant): Step {
   };
 }
 
-function abandon(state: Open | Collecting | Aggregating | Evaluating, reason: AbandonReason, now: Instant): Step {
-  return { state: { kind: 'abandoned', reason, during: state.kind, at: now }, effects: [{ kind: 'dismiss' }] };
+function abandon(state: RunningState, reason: AbandonReason, now: Instant): Step {
+  return {
+    state: { kind: 'abandoned', reason, during: state.kind, at: now },
+    effects: [{ kind: 'dismiss', present: [] }],
+  };
 }
 
 function unchanged(state: RoundState): Step {

@@ -3,7 +3,7 @@ import { parseClientId, parseDigest } from '@carapace/aggregation';
 import type { ClientId, Digest } from '@carapace/aggregation';
 import { seededRandom } from '@carapace/crypto/testing';
 import { phaseEnd } from '../../src/domain/round.ts';
-import type { Candidate, Instant, RoundEvent, RoundPlan, RoundState } from '../../src/domain/round.ts';
+import type { Candidate, Instant, ProtocolStep, RoundEvent, RoundPlan, RoundState } from '../../src/domain/round.ts';
 
 export const PLAN: RoundPlan = {
   target: 4,
@@ -14,13 +14,19 @@ export const PLAN: RoundPlan = {
   reportMs: 10_000,
   graceMs: 2_000,
   workMs: 5_000,
+  stepMs: null,
 };
+
+/** The same with a protocol of secure aggregation around the updates. */
+export const SECURE: RoundPlan = { ...PLAN, stepMs: 3_000 };
 
 export const WEIGHTS: Digest = parseDigest('ab'.repeat(32));
 
 export const STATES: { readonly [Kind in RoundState['kind']]: Extract<RoundState, { kind: Kind }> } = {
   open: { kind: 'open', plan: PLAN, openedAt: 0, selectBy: 1_000 },
+  agreeing: { kind: 'agreeing', plan: SECURE, step: 'advertise-keys', selected: 6, startedAt: 1_000, deadline: 4_000 },
   collecting: { kind: 'collecting', plan: PLAN, selected: 6, startedAt: 1_000, deadline: 11_000, closeBy: 13_000 },
+  unmasking: { kind: 'unmasking', plan: SECURE, step: 'consistency', reported: 4, since: 13_000, deadline: 16_000 },
   aggregating: { kind: 'aggregating', plan: PLAN, reported: 4, since: 13_000, giveUpAt: 18_000 },
   evaluating: { kind: 'evaluating', plan: PLAN, reported: 4, weights: WEIGHTS, since: 18_000, giveUpAt: 23_000 },
   completed: { kind: 'completed', reported: 4, weights: WEIGHTS, at: 23_000 },
@@ -36,7 +42,7 @@ export interface Moments {
 
 export function momentsOf(state: RoundState): Moments {
   const end = phaseEnd(state) ?? 30_000;
-  const early = state.kind === 'open' ? 500 : end - 4_000;
+  const early = state.kind === 'open' ? 500 : Math.max(1, end - 4_000);
   return { early, deadline: state.kind === 'collecting' ? state.deadline : end, end };
 }
 
@@ -52,6 +58,10 @@ export function candidates(count: number, siteOf: (index: number) => string = (i
 
 export function waiting(now: Instant, count: number): RoundEvent {
   return { kind: 'candidates', now, waiting: candidates(count), random: seededRandom(count) };
+}
+
+export function protocol(now: Instant, at: ProtocolStep | 'failed', present = 6): RoundEvent {
+  return { kind: 'protocol', now, at, present: candidates(present).map(({ client }) => client) };
 }
 
 export function tally(now: Instant, reported: number, outstanding: number): RoundEvent {

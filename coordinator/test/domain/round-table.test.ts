@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ABANDON_REASONS, isTerminal, observation, phaseEnd, step } from '../../src/domain/round.ts';
 import type { AbandonReason, Effect, RoundEvent, RoundState } from '../../src/domain/round.ts';
-import { momentsOf, STATES, tally, waiting, WEIGHTS } from './round-fixtures.ts';
+import { candidates, momentsOf, protocol, SECURE, STATES, tally, waiting, WEIGHTS } from './round-fixtures.ts';
 import type { Moments } from './round-fixtures.ts';
 
-type Outcome = 'stays' | 'collecting' | 'aggregating' | 'evaluating' | 'completed' | AbandonReason;
+type Outcome =
+  'stays' | 'agreeing' | 'collecting' | 'unmasking' | 'aggregating' | 'evaluating' | 'completed' | AbandonReason;
 type Situations = Readonly<Record<string, (at: Moments) => RoundEvent>>;
 
 /** Target 4, minimum 2, cohort 6. */
@@ -21,6 +22,15 @@ const SITUATIONS = {
     'below the minimum, in the last moment': ({ end }) => waiting(end - 1, 1),
     'below the minimum, at the end': ({ end }) => waiting(end, 1),
     'nobody, long after the end': ({ end }) => waiting(end + 1_000_000, 0),
+  },
+  protocol: {
+    'keys are awaited': ({ early }) => protocol(early, 'advertise-keys'),
+    'the keys are out': ({ early }) => protocol(early, 'share-keys', 5),
+    'the shares are out': ({ early }) => protocol(early, 'masked-input', 5),
+    'the survivors are fixed': ({ early }) => protocol(early, 'consistency'),
+    'the survivors are confirmed': ({ early }) => protocol(early, 'unmask'),
+    'the masks are known': ({ early }) => protocol(early, 'opening'),
+    'too few are left': ({ early }) => protocol(early, 'failed', 0),
   },
   tally: {
     'nothing yet': ({ early }) => tally(early, 0, 6),
@@ -69,6 +79,15 @@ const NO_CANDIDATES: Cells['candidates'] = {
   'below the minimum, at the end': 'stays',
   'nobody, long after the end': 'stays',
 };
+const NO_PROTOCOL: Cells['protocol'] = {
+  'keys are awaited': 'stays',
+  'the keys are out': 'stays',
+  'the shares are out': 'stays',
+  'the survivors are fixed': 'stays',
+  'the survivors are confirmed': 'stays',
+  'the masks are known': 'stays',
+  'too few are left': 'stays',
+};
 const NO_TALLY: Cells['tally'] = {
   'nothing yet': 'stays',
   'the target': 'stays',
@@ -86,6 +105,7 @@ const NO_TALLY: Cells['tally'] = {
 };
 const ENDED: Cells = {
   candidates: NO_CANDIDATES,
+  protocol: NO_PROTOCOL,
   tally: NO_TALLY,
   aggregated: { 'of the minimum': 'stays', 'of fewer than the minimum': 'stays' },
   'aggregation-failed': { '': 'stays' },
@@ -108,6 +128,7 @@ const TABLE: Readonly<Record<RoundState['kind'], Cells>> = {
       'below the minimum, at the end': 'too-few-candidates',
       'nobody, long after the end': 'too-few-candidates',
     },
+    protocol: NO_PROTOCOL,
     tally: NO_TALLY,
     aggregated: { 'of the minimum': 'stays', 'of fewer than the minimum': 'stays' },
     'aggregation-failed': { '': 'stays' },
@@ -116,8 +137,22 @@ const TABLE: Readonly<Record<RoundState['kind'], Cells>> = {
     tick: { 'before the end': 'stays', 'at the end': 'stays' },
     stop: { '': 'task-stopped' },
   },
+  agreeing: {
+    ...ENDED,
+    protocol: {
+      'keys are awaited': 'stays',
+      'the keys are out': 'agreeing',
+      'the shares are out': 'collecting',
+      'the survivors are fixed': 'collecting',
+      'the survivors are confirmed': 'collecting',
+      'the masks are known': 'collecting',
+      'too few are left': 'keys-not-agreed',
+    },
+    stop: { '': 'task-stopped' },
+  },
   collecting: {
     candidates: NO_CANDIDATES,
+    protocol: NO_PROTOCOL,
     tally: {
       'nothing yet': 'stays',
       'the target': 'aggregating',
@@ -140,8 +175,22 @@ const TABLE: Readonly<Record<RoundState['kind'], Cells>> = {
     tick: { 'before the end': 'stays', 'at the end': 'stays' },
     stop: { '': 'task-stopped' },
   },
+  unmasking: {
+    ...ENDED,
+    protocol: {
+      'keys are awaited': 'stays',
+      'the keys are out': 'stays',
+      'the shares are out': 'stays',
+      'the survivors are fixed': 'stays',
+      'the survivors are confirmed': 'unmasking',
+      'the masks are known': 'aggregating',
+      'too few are left': 'sum-not-unmasked',
+    },
+    stop: { '': 'task-stopped' },
+  },
   aggregating: {
     candidates: NO_CANDIDATES,
+    protocol: NO_PROTOCOL,
     tally: NO_TALLY,
     aggregated: { 'of the minimum': 'evaluating', 'of fewer than the minimum': 'quorum-unreachable' },
     'aggregation-failed': { '': 'aggregation-failed' },
@@ -152,6 +201,7 @@ const TABLE: Readonly<Record<RoundState['kind'], Cells>> = {
   },
   evaluating: {
     candidates: NO_CANDIDATES,
+    protocol: NO_PROTOCOL,
     tally: NO_TALLY,
     aggregated: { 'of the minimum': 'stays', 'of fewer than the minimum': 'stays' },
     'aggregation-failed': { '': 'stays' },
@@ -185,20 +235,46 @@ describe.each(KINDS)('%s', (kind) => {
     const event = make(momentsOf(state));
     const { state: next, effects } = step(state, event);
     expect(outcomeOf(state, next)).toBe(expected(kind));
-    expect(effects.map((effect) => effect.kind)).toEqual(effectsOf(expected(kind)));
+    expect(effects.map((effect) => effect.kind)).toEqual(effectsOf(kind, expected(kind)));
     if (next.kind === 'abandoned' && next !== state)
       expect(next).toEqual({ kind: 'abandoned', reason: expected(kind), during: kind, at: event.now });
   });
 });
 
-function effectsOf(outcome: Outcome): Effect['kind'][] {
+/** With a protocol of secure aggregation, two steps lead elsewhere and all else is the same. */
+describe.each(['open', 'collecting'] as const)('%s, with a protocol', (kind) => {
+  const state = { ...STATES[kind], plan: SECURE };
+  const elsewhere: Partial<Record<Outcome, Outcome>> =
+    kind === 'open' ? { collecting: 'agreeing' } : { aggregating: 'unmasking' };
+  test.each(ROWS)('$name', ({ make, expected }) => {
+    const { state: next, effects } = step(state, make(momentsOf(state)));
+    const outcome = elsewhere[expected(kind)] ?? expected(kind);
+    expect(outcomeOf(state, next)).toBe(outcome);
+    expect(effects.map((effect) => effect.kind)).toEqual(effectsOf(kind, outcome));
+  });
+});
+
+test('the second step of each half of the protocol takes no step back', () => {
+  const sharing = { ...STATES.agreeing, step: 'share-keys' as const };
+  expect(step(sharing, protocol(2_000, 'advertise-keys')).state).toBe(sharing);
+  expect(step(sharing, protocol(2_000, 'share-keys')).state).toBe(sharing);
+  const unmasking = { ...STATES.unmasking, step: 'unmask' as const };
+  expect(step(unmasking, protocol(14_000, 'consistency')).state).toBe(unmasking);
+  expect(step(unmasking, protocol(14_000, 'unmask')).state).toBe(unmasking);
+});
+
+function effectsOf(from: RoundState['kind'], outcome: Outcome): Effect['kind'][] {
   switch (outcome) {
     case 'stays':
       return [];
+    case 'agreeing':
+      return from === 'open' ? ['select', 'wake'] : ['dismiss', 'wake'];
     case 'collecting':
-      return ['select', 'wake', 'wake'];
+      return from === 'open' ? ['select', 'wake', 'wake'] : ['dismiss', 'wake', 'wake'];
+    case 'unmasking':
+      return from === 'collecting' ? ['dismiss', 'fix-survivors', 'wake'] : ['wake'];
     case 'aggregating':
-      return ['dismiss', 'aggregate', 'wake'];
+      return from === 'collecting' ? ['dismiss', 'aggregate', 'wake'] : ['aggregate', 'wake'];
     case 'evaluating':
       return ['evaluate', 'wake'];
     case 'completed':
@@ -211,7 +287,16 @@ function effectsOf(outcome: Outcome): Effect['kind'][] {
 test('each outcome stands somewhere in the table, each reason to abandon among them', () => {
   const outcomes = new Set(KINDS.flatMap((kind) => ROWS.map(({ expected }) => expected(kind))));
   expect([...outcomes].sort()).toEqual(
-    ['stays', 'collecting', 'aggregating', 'evaluating', 'completed', ...Object.keys(ABANDON_REASONS)].sort(),
+    [
+      'stays',
+      'agreeing',
+      'collecting',
+      'unmasking',
+      'aggregating',
+      'evaluating',
+      'completed',
+      ...Object.keys(ABANDON_REASONS),
+    ].sort(),
   );
 });
 
@@ -222,6 +307,21 @@ test('what a state carries into the next one', () => {
   expect(aggregating).toEqual({ ...STATES.aggregating, since: 5_000, giveUpAt: 10_000 });
   const evaluating = step(STATES.aggregating, { kind: 'aggregated', now: 14_000, weights: WEIGHTS, reported: 3 });
   expect(evaluating.state).toEqual({ ...STATES.evaluating, reported: 3, since: 14_000, giveUpAt: 19_000 });
+  // Of six, five must be left to take the masks off: that is the quorum then.
+  const agreeing = step({ ...STATES.open, plan: SECURE }, waiting(700, 9)).state;
+  const plan = { ...SECURE, minimum: 5 };
+  expect(agreeing).toEqual({ ...STATES.agreeing, plan, startedAt: 700, deadline: 3_700 });
+  const sharing = step(agreeing, protocol(1_000, 'share-keys', 5));
+  expect(sharing.state).toEqual({ ...agreeing, step: 'share-keys', deadline: 4_000 });
+  expect(sharing.effects[0]).toEqual({ kind: 'dismiss', present: candidates(5).map(({ client }) => client) });
+  const collecting = step(sharing.state, protocol(2_000, 'masked-input', 5)).state;
+  expect(collecting).toEqual({ ...STATES.collecting, plan, startedAt: 2_000, deadline: 12_000, closeBy: 14_000 });
+  expect(step(collecting, tally(13_000, 4, 1)).state).toBe(collecting);
+  const unmasking = step(collecting, tally(5_000, 5, 0)).state;
+  expect(unmasking).toEqual({ ...STATES.unmasking, plan, reported: 5, since: 5_000, deadline: 8_000 });
+  const replying = step(unmasking, protocol(6_000, 'unmask')).state;
+  expect(replying).toEqual({ ...unmasking, step: 'unmask', deadline: 9_000 });
+  expect(step(replying, protocol(7_000, 'opening')).state).toMatchObject({ kind: 'aggregating', reported: 5 });
   const completed = step(STATES.evaluating, { kind: 'evaluated', now: 20_000, accepted: true });
   expect(completed).toEqual({
     state: { kind: 'completed', reported: 4, weights: WEIGHTS, at: 20_000 },
@@ -244,6 +344,6 @@ test('docs/protocol/round.md shows this very table', () => {
   const table = rows.map((cells) => cells.map((cell) => cell.trim().replaceAll('`', '')));
   for (const { name, expected } of ROWS) {
     const cells = KINDS.map((kind) => expected(kind)).map((outcome) => (outcome === 'stays' ? '·' : outcome));
-    expect(table, `the row of ${name}`).toContainEqual([name, ...cells.slice(0, 4)]);
+    expect(table, `the row of ${name}`).toContainEqual([name, ...cells.slice(0, 6)]);
   }
 });

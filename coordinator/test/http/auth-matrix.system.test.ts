@@ -2,7 +2,8 @@
  * The matrix of who may not: every route times every way of not being allowed. Each attempt gets its status and stable code, and
  * changes no row and no file. The same requests are served in the end to those who may send them, so that no refusal is of another cause.
  */
-import { generateSigningKey, systemRandom, toBase64url, utf8 } from '@carapace/crypto';
+import { decodeSession, DEFAULT_FLOOR, joinSession, signRoster } from '@carapace/aggregation';
+import { fromBase64url, generateSigningKey, systemRandom, toBase64url, utf8 } from '@carapace/crypto';
 import type { ClientId, ModelName, RoundId } from '@carapace/aggregation';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -46,6 +47,13 @@ interface World {
   readonly revoked: HandClient;
   readonly victim: ClientId;
   readonly update: Update;
+  /** A round of secure aggregation in which another member is asked for its keys. */
+  readonly secure: {
+    readonly round: RoundId;
+    readonly member: HandClient;
+    readonly used: bigint;
+    readonly keys: string;
+  };
   readonly weights: string;
   readonly tokens: Readonly<Record<'open' | 'spent' | 'expired' | 'revoked', string>>;
   readonly idOf: Readonly<Record<'token' | 'key', string>>;
@@ -126,6 +134,12 @@ const ROUTES: Readonly<Record<string, Route>> = {
     () => '/v1/api-keys',
     () => ({ name: 'another', role: 'admin' }),
   ),
+  'PUT /v1/roster': write(
+    'admin',
+    () => '/v1/roster',
+    () => ({ roster: toBase64url(signRoster(AUTHORITY, 1, [])) }),
+  ),
+  'GET /v1/roster': read('auditor', () => '/v1/roster'),
   'DELETE /v1/api-keys/:id': write('admin', () => `/v1/api-keys/${world.idOf.key}`),
 
   'POST /v1/enrol': {
@@ -142,6 +156,19 @@ const ROUTES: Readonly<Record<string, Route>> = {
     // All but the last byte: a chunk that is kept, and admits nothing yet.
     draft: () => chunkDraft(world.update, 0, world.update.bytes.length - 1),
   },
+  'GET /v1/client/rounds/:round/secagg/invitation': read(
+    'client',
+    () => `/v1/client/rounds/${world.secure.round}/secagg/invitation`,
+  ),
+  'GET /v1/client/rounds/:round/secagg/:step': read(
+    'client',
+    () => `/v1/client/rounds/${world.secure.round}/secagg/share-keys?waitSeconds=0`,
+  ),
+  'POST /v1/client/rounds/:round/secagg/:step': write(
+    'client',
+    () => `/v1/client/rounds/${world.secure.round}/secagg/advertise-keys`,
+    () => ({ message: world.secure.keys }),
+  ),
   'POST /v1/client/assignments/:round/decline': write(
     'client',
     () => `/v1/client/assignments/${world.round}/decline`,
@@ -163,6 +190,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
   'POST /v1/tasks/:task/stop': write('operator', () => '/v1/tasks/matrix/stop'),
 };
 
+const AUTHORITY = generateSigningKey(systemRandom);
 const RANK: Readonly<Record<Role, number>> = { auditor: 0, operator: 1, admin: 2 };
 const entriesOf = (...who: readonly Who[]): [string, Route][] =>
   Object.entries(ROUTES).filter(([, route]) => who.includes(route.who));
@@ -204,6 +232,7 @@ beforeAll(async () => {
     victim: victim.id,
     keys: { admin: admin.key, operator: operator.key, auditor: auditor.key, revoked: revokedKey.key },
     update: await makeUpdate(house, round),
+    secure: await secureRound(house),
     weights: (await house.api.findVersion('small' as ModelName, 1)).weights,
     tokens: {
       open: await newToken(house),
@@ -214,6 +243,26 @@ beforeAll(async () => {
     idOf: { token: spareToken.record.id, key: spareKey.record.id },
   };
 });
+
+/** Of three, who stand at its first step. */
+async function secureRound(house: House): Promise<World['secure']> {
+  await startTask(house, 'secure', { target: 3 }, SMALL, { kind: 'secagg', stepSeconds: 3600 });
+  const [member, ...others] = [
+    await enrolled(house, 'one'),
+    await enrolled(house, 'two'),
+    await enrolled(house, 'three'),
+  ];
+  const [round] = await Promise.all([member, ...others].map((client) => assigned(client)));
+  const path = `/v1/client/rounds/${round!}/secagg/invitation`;
+  const { json } = await member.send({ method: 'GET', path });
+  const invitation = { session: fromBase64url(String(json['session'])), roster: fromBase64url(String(json['roster'])) };
+  const { model, layout, values } = decodeSession(invitation.session);
+  const rosterKeys = { coordinator: house.api.publicKey };
+  const standing = { client: member.id, identity: member.key, rosterKeys, floor: DEFAULT_FLOOR, model, layout, values };
+  const { effects } = joinSession(invitation, standing, systemRandom);
+  const said = effects.find((effect) => effect.kind === 'send');
+  return { round: round!, member, used: member.sequence, keys: toBase64url(said!.message) };
+}
 
 afterAll(async () => {
   await world.house.close();
@@ -327,14 +376,14 @@ describe('what is refused above is served to those who may', () => {
 });
 
 async function served(name: string, route: Route): Promise<Answer> {
-  const { house, member, keys } = world;
+  const { house, keys } = world;
   const method = methodOf(name);
   if (route.who === 'token') {
     const fresh = new HandClient(house.url);
     return fresh.send(fresh.enrolDraft(world.tokens.open));
   }
   const draft = { ...route.draft(), method };
-  if (route.who === 'client') return member.send(draft);
+  if (route.who === 'client') return memberFor(name).member.send(draft);
   return plain(draft, route.who === 'anyone' ? {} : { authorization: `Bearer ${keys[route.who]}` });
 }
 
@@ -416,8 +465,14 @@ function changed(request: SignedRequest, header: string, value: string | null): 
   return { ...request, headers: value === null ? rest : { ...rest, [header]: value } };
 }
 
+/** Whose round the route is about. */
+function memberFor(name: string): { readonly member: HandClient; readonly used: bigint } {
+  return name.includes('/secagg/') ? world.secure : world;
+}
+
 function clientAttacks(name: string, route: Route): Attack[] {
-  const { member, outsider, revoked, keys, house } = world;
+  const { outsider, revoked, keys, house } = world;
+  const { member } = memberFor(name);
   const method = methodOf(name);
   const draft: Draft = { ...route.draft(), method };
   const stranger = new HandClient(house.url);
@@ -502,7 +557,7 @@ function clientAttacks(name: string, route: Route): Attack[] {
     ...['"@method"', '"@authority"', '"@path"', '"@query"'].map((component) =>
       edited(`${component} not covered`, (input) => input.replace(` ${component}`, '').replace(`${component} `, '')),
     ),
-    ...(method === 'GET' ? [] : bodyAttacks(attack, edited, sign, draft)),
+    ...(method === 'GET' ? [] : bodyAttacks(attack, edited, sign, draft, memberFor(name))),
     ...otherClientAttacks(name, draft),
   ];
 }
@@ -515,8 +570,8 @@ function bodyAttacks(
   edited: (what: string, edit: (input: string) => string) => Attack,
   sign: (more?: Partial<Draft>) => SignedRequest,
   draft: Draft,
+  { member, used }: { readonly member: HandClient; readonly used: bigint },
 ): Attack[] {
-  const { member } = world;
   const isChunk = draft.contentType === 'application/octet-stream';
   const body = draft.body instanceof Uint8Array ? draft.body : utf8(JSON.stringify(draft.body));
   const other = Uint8Array.from(body);
@@ -525,7 +580,7 @@ function bodyAttacks(
     ? 0
     : Buffer.from(body)
         .toString('latin1')
-        .search(/[a-z0-9]"?\}$/);
+        .search(/[A-Za-z0-9_-]"?\}$/);
   other[at] = (other[at] ?? 0) ^ 1;
   // A chunk is checked while it streams: its number is used up by then, its bytes are not kept.
   const streaming = isChunk ? { mayChange: ['client_sequences'] } : {};
@@ -557,7 +612,7 @@ function bodyAttacks(
     ...['0', '-1', '1e3', '01', '99999999999999999999', ' 7 7'].map((sequence) =>
       attack(`the sequence ${sequence}`, () => changed(sign(), 'carapace-sequence', sequence)),
     ),
-    attack('the sequence used last', () => sign({ sequence: world.used }), 'SEQUENCE_REPLAYED', { status: 409 }),
+    attack('the sequence used last', () => sign({ sequence: used }), 'SEQUENCE_REPLAYED', { status: 409 }),
     attack('a sequence beyond what is kept', () => sign({ sequence: 2n ** 63n }), 'SEQUENCE_REPLAYED', { status: 409 }),
     edited('the digest not covered', (input) => input.replace(' "content-digest"', '')),
     edited('the sequence not covered', (input) => input.replace(' "carapace-sequence"', '')),
@@ -572,9 +627,14 @@ function otherClientAttacks(name: string, draft: Draft): Attack[] {
   ];
   switch (name) {
     case 'GET /v1/client/assignments/:round':
+    case 'GET /v1/client/rounds/:round/secagg/invitation':
       return refusal('ROUND_OVER', 410, []);
     case 'POST /v1/client/assignments/:round/decline':
       return refusal('ROUND_OVER', 410, ['client_sequences']);
+    case 'GET /v1/client/rounds/:round/secagg/:step':
+      return refusal('PROTOCOL_REFUSED', 409, []);
+    case 'POST /v1/client/rounds/:round/secagg/:step':
+      return refusal('PROTOCOL_REFUSED', 409, ['client_sequences']);
     case 'PUT /v1/client/rounds/:round/updates/:update':
       return refusal('UPDATE_REFUSED', 409, ['client_sequences', 'refusals']);
     default:

@@ -134,11 +134,12 @@ export async function startTask(
   name: string,
   cohort: Record<string, unknown> = {},
   tensors: readonly TensorSpec[] = SMALL,
+  protection: Record<string, unknown> = { kind: 'clear' },
 ): Promise<Task> {
   const model = parseModelName('small');
   const known = await house.api.listModels();
   if (!known.some((found) => found.name === model)) await house.api.uploadModel(model, modelFile(tensors), 'system');
-  const task = parseTask(taskDocument(name, cohort));
+  const task = parseTask({ ...taskDocument(name, cohort), protection });
   await house.api.createTask(task, 'system');
   return task;
 }

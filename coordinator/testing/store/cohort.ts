@@ -73,7 +73,7 @@ export function describeCohort(store: () => Store): void {
       const round = await freshRound(store(), STATES.collecting, { cohort: [reported, declined, outstanding] });
       await store().admitUpdates([submission(round, reported)]);
       await store().setParticipantStatus(round, declined, 'declined', 'no data', NOW);
-      await store().dismissParticipants(round, NOW);
+      await store().dismissParticipants(round, [], NOW);
       expect(await statuses(round)).toEqual({
         [reported]: 'reported',
         [declined]: 'declined',

@@ -94,9 +94,11 @@ export function describeRounds(store: () => Store): void {
       const running = (await store().listRunningRounds()).filter(({ id }) => rounds.has(id));
       expect(running.map(({ state }) => state.kind).sort()).toEqual([
         'aggregating',
+        'agreeing',
         'collecting',
         'evaluating',
         'open',
+        'unmasking',
       ]);
     });
 

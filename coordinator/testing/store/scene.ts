@@ -16,10 +16,20 @@ export const PLAN: RoundPlan = {
   reportMs: 2_000,
   graceMs: 3_000,
   workMs: 4_000,
+  stepMs: null,
 };
+const SECURE: RoundPlan = { ...PLAN, stepMs: 500 };
 
 export const STATES: { readonly [Kind in RoundState['kind']]: Extract<RoundState, { readonly kind: Kind }> } = {
   open: { kind: 'open', plan: PLAN, openedAt: NOW, selectBy: NOW + 1_000 },
+  agreeing: {
+    kind: 'agreeing',
+    plan: SECURE,
+    step: 'advertise-keys',
+    selected: 3,
+    startedAt: NOW,
+    deadline: NOW + 500,
+  },
   collecting: {
     kind: 'collecting',
     plan: PLAN,
@@ -27,6 +37,14 @@ export const STATES: { readonly [Kind in RoundState['kind']]: Extract<RoundState
     startedAt: NOW,
     deadline: NOW + 2_000,
     closeBy: NOW + 5_000,
+  },
+  unmasking: {
+    kind: 'unmasking',
+    plan: SECURE,
+    step: 'consistency',
+    reported: 2,
+    since: NOW,
+    deadline: NOW + 500,
   },
   aggregating: { kind: 'aggregating', plan: PLAN, reported: 2, since: NOW, giveUpAt: NOW + 4_000 },
   evaluating: {

@@ -1,6 +1,7 @@
 /** Step 2 of the coordinator: take masked inputs. Their bytes go to the shell, their digests stay. */
 import { sha256Hex } from '@carapace/crypto';
 import { parseDigest } from '../../ids.ts';
+import type { Digest } from '../../ids.ts';
 import { contextOf, maskOf } from '../session.ts';
 import { Stop } from '../stop.ts';
 import type { VectorMask } from '../vector-mask.ts';
@@ -23,6 +24,12 @@ export function takeInput(
   if (before === digest) return { state, payload: undefined };
   if (before !== undefined) throw new Stop('SECAGG_DUPLICATE', `member ${from} already sent another input`);
   return { state: { ...state, inputs: new Map(state.inputs).set(from, digest) }, payload };
+}
+
+/** The shell has judged an input as {@link takeInput} does, and keeps it. @throws Stop `SECAGG_MEMBER` */
+export function noteInput(state: Collecting, from: number, digest: Digest): Collecting {
+  if (!state.dealings.has(from)) throw new Stop('SECAGG_MEMBER', `member ${from} dealt no shares`);
+  return { ...state, inputs: new Map(state.inputs).set(from, digest) };
 }
 
 function checkPayload(mask: VectorMask, from: number, payload: Uint8Array): void {

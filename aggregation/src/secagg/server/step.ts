@@ -4,6 +4,7 @@
  * fewer than the session wants the round is abandoned, and what was collected stays masked.
  */
 import type { SecaggRefusal } from '../../errors.ts';
+import type { Digest } from '../../ids.ts';
 import { checkSession, contextOf } from '../session.ts';
 import type { Session } from '../session.ts';
 import { refusalOf } from '../stop.ts';
@@ -14,7 +15,7 @@ import type { Accusation } from './accusation.ts';
 import { membersOf } from './admit.ts';
 import { closeAdvertising, takeKeys } from './advertise-keys.ts';
 import { closeConsistency, signaturesFor, takeSignature } from './consistency.ts';
-import { closeCollecting, takeInput } from './masked-input.ts';
+import { closeCollecting, noteInput, takeInput } from './masked-input.ts';
 import { recoverMasks, Unrecoverable } from './recover.ts';
 import { closeSharing, deliveryTo, takeDealing } from './share-keys.ts';
 import type { Opening, ServerState } from './state.ts';
@@ -23,6 +24,8 @@ import { takeReply } from './unmask.ts';
 export type ServerEvent =
   /** From a client whose identity the transport has checked. */
   | { readonly kind: 'message'; readonly from: number; readonly message: Uint8Array }
+  /** A masked input that was judged by a `message` before, and is durable under this digest. */
+  | { readonly kind: 'stored'; readonly from: number; readonly digest: Digest }
   /** Time for this step is up. */
   | { readonly kind: 'close' }
   /** The sum was opened and decoded. */
@@ -56,7 +59,9 @@ export function openSession(session: Session): ServerState {
 export function serverStep(state: ServerState, event: ServerEvent): ServerOutcome {
   switch (event.kind) {
     case 'message':
-      return receive(state, event.from, event.message);
+      return receive(state, event.from, () => take(state, event.from, event.message));
+    case 'stored':
+      return receive(state, event.from, () => store(state, event.from, event.digest));
     case 'close':
       return close(state);
     case 'opened':
@@ -104,9 +109,9 @@ export function audienceOf(state: ServerState): readonly number[] {
   }
 }
 
-function receive(state: ServerState, from: number, message: Uint8Array): ServerOutcome {
+function receive(state: ServerState, from: number, act: () => ServerOutcome): ServerOutcome {
   try {
-    const taken = take(state, from, message);
+    const taken = act();
     return isFull(taken.state) ? after(taken.effects, close(taken.state)) : taken;
   } catch (error) {
     return { state, effects: [{ kind: 'refuse', member: from, ...refusalOf(error) }] };
@@ -134,6 +139,13 @@ function take(state: ServerState, from: number, message: Uint8Array): ServerOutc
     case 'abandoned':
       return { state, effects: [{ kind: 'refuse', member: from, code: 'SECAGG_ORDER', why: `it is ${state.phase}` }] };
   }
+}
+
+function store(state: ServerState, from: number, digest: Digest): ServerOutcome {
+  if (state.phase !== 'collecting') {
+    return { state, effects: [{ kind: 'refuse', member: from, code: 'SECAGG_ORDER', why: `it is ${state.phase}` }] };
+  }
+  return unchanged(noteInput(state, from, digest));
 }
 
 function isFull(state: ServerState): boolean {

@@ -9,6 +9,8 @@ import { Stop } from '../stop.ts';
 const MAGIC = utf8('CRSA');
 const FORMAT = 1;
 
+/** Magic, format and kind. */
+export const PREFIX_BYTES = 6;
 export const CONTEXT_BYTES = 32;
 
 /** Client to coordinator below 16, coordinator to client from 16. */

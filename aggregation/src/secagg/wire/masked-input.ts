@@ -1,5 +1,5 @@
 /** Step 2 on the wire: the masked vector of one client, in the form of the session's mask mode. */
-import { frame, KIND, unframe } from './frame.ts';
+import { CONTEXT_BYTES, frame, KIND, PREFIX_BYTES, unframe } from './frame.ts';
 
 export interface MaskedInput {
   readonly member: number;
@@ -8,6 +8,11 @@ export interface MaskedInput {
 
 export function encodeMaskedInput(context: Uint8Array, input: MaskedInput): Uint8Array<ArrayBuffer> {
   return frame(KIND.maskedInput, context).u16(input.member).blob(input.payload).finish();
+}
+
+/** Bytes of the whole message. */
+export function maskedInputLength(payloadBytes: number): number {
+  return PREFIX_BYTES + CONTEXT_BYTES + 2 + 4 + payloadBytes;
 }
 
 /** The payload is a view on `bytes`. */

@@ -2,7 +2,7 @@
 import { toBase64url } from '@carapace/crypto';
 import { Type } from '@fastify/type-provider-typebox';
 import type { TObject, TSchema, TString } from '@fastify/type-provider-typebox';
-import type { ApiKeyRecord, ClientRecord, TokenRecord, VersionRecord } from '../../ports.ts';
+import type { ApiKeyRecord, ClientRecord, RosterRecord, TokenRecord, VersionRecord } from '../../ports.ts';
 
 const strict = { additionalProperties: false } as const;
 
@@ -38,6 +38,10 @@ export const PROBLEM: { readonly description: string; readonly content: Record<s
 export function clientView(client: ClientRecord): Record<string, unknown> {
   const { publicKey, ...rest } = client;
   return { ...rest, publicKey: toBase64url(publicKey) };
+}
+
+export function rosterView({ bytes, ...rest }: RosterRecord): Record<string, unknown> {
+  return { ...rest, roster: toBase64url(bytes) };
 }
 
 export function tokenView({ secretHash: _secretHash, ...rest }: TokenRecord): Record<string, unknown> {

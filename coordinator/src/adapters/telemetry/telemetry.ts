@@ -83,6 +83,7 @@ function createMeters(registry: Registry) {
     received: counter('fl_update_bytes_total', 'Bytes of admitted updates', ['task']),
     sent: counter('fl_model_bytes_sent_total', 'Bytes of models sent', []),
     declined: counter('fl_participants_declined_total', 'Selected clients that declined', ['task']),
+    accusations: counter('fl_secagg_accusations_total', 'Clients caught lying to their cohort', ['task', 'reason']),
     authenticationFailures: counter('fl_auth_failures_total', 'Requests refused for who sent them', ['reason']),
     enrolments: counter('fl_enrolments_total', 'Clients enrolled', []),
     revocations: counter('fl_revocations_total', 'Clients revoked', []),
@@ -114,7 +115,16 @@ function count(meters: Meters, happening: Happening): void {
       return meters.declined.inc({ task: happening.task });
     case 'round-aggregating':
       meters.participants.observe({ task: happening.task, state: 'reported' }, happening.reported);
-      return meters.phaseSeconds.observe({ task: happening.task, phase: 'collect' }, happening.collectingMs / 1000);
+      return meters.phaseSeconds.observe(
+        { task: happening.task, phase: happening.after === 'unmasking' ? 'unmask' : 'collect' },
+        happening.phaseMs / 1000,
+      );
+    case 'round-collecting':
+      return meters.phaseSeconds.observe({ task: happening.task, phase: 'agree' }, happening.phaseMs / 1000);
+    case 'round-unmasking':
+      return meters.phaseSeconds.observe({ task: happening.task, phase: 'collect' }, happening.phaseMs / 1000);
+    case 'client-accused':
+      return meters.accusations.inc({ task: happening.task, reason: happening.code.toLowerCase() });
     case 'round-evaluating':
       return meters.phaseSeconds.observe({ task: happening.task, phase: 'aggregate' }, happening.aggregatingMs / 1000);
     case 'round-completed':

@@ -2,18 +2,19 @@
 import { Worker } from 'node:worker_threads';
 import type { Digest } from '@carapace/aggregation';
 import { CoordinatorError } from '../../errors.ts';
-import type { AggregationInput, AggregationWork } from '../../ports.ts';
+import type { AggregationInput, AggregationWork, OpeningInput } from '../../ports.ts';
 
-export interface WorkRequest {
-  readonly id: number;
-  readonly input: AggregationInput;
-}
+export type Work =
+  | { readonly kind: 'aggregate'; readonly input: AggregationInput }
+  | { readonly kind: 'open'; readonly input: OpeningInput };
+
+export type WorkRequest = Work & { readonly id: number };
+
+/** Null only of `open`. */
+export type Result = { readonly weights: Digest; readonly examples: number } | null;
 
 export type WorkReply =
-  | { readonly id: number; readonly result: { readonly weights: Digest; readonly examples: number } }
-  | { readonly id: number; readonly error: string };
-
-type Result = { readonly weights: Digest; readonly examples: number };
+  { readonly id: number; readonly result: Result } | { readonly id: number; readonly error: string };
 
 export function aggregationThread(directories: { readonly models: string; readonly updates: string }): AggregationWork {
   const pending = new Map<number, PromiseWithResolvers<Result>>();
@@ -40,15 +41,21 @@ export function aggregationThread(directories: { readonly models: string; readon
     started.on('exit', fail);
     return started;
   };
+  const ask = (work: Work): Promise<Result> => {
+    const waiting = Promise.withResolvers<Result>();
+    const id = next++;
+    pending.set(id, waiting);
+    worker ??= start();
+    worker.postMessage({ id, ...work } satisfies WorkRequest);
+    return waiting.promise;
+  };
   return {
-    aggregate: (input) => {
-      const waiting = Promise.withResolvers<Result>();
-      const id = next++;
-      pending.set(id, waiting);
-      worker ??= start();
-      worker.postMessage({ id, input } satisfies WorkRequest);
-      return waiting.promise;
+    aggregate: async (input) => {
+      const result = await ask({ kind: 'aggregate', input });
+      if (result === null) throw new Error('a mean of clear updates came back empty');
+      return result;
     },
+    open: (input) => ask({ kind: 'open', input }),
     close: async () => {
       await worker?.terminate();
     },

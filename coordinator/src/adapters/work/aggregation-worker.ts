@@ -1,10 +1,21 @@
 /** The thread in which updates are summed: megabytes of arithmetic that must not stop the HTTP loop. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { judgeClearUpdate, layoutOf, serverStep, WeightedSum } from '@carapace/aggregation';
-import type { Digest } from '@carapace/aggregation';
+import {
+  contextOf,
+  decodeMaskedInput,
+  decodeSession,
+  dequantise,
+  judgeClearUpdate,
+  lanesOf,
+  layoutOf,
+  maskOf,
+  serverStep,
+  WeightedSum,
+} from '@carapace/aggregation';
+import type { Digest, Layout } from '@carapace/aggregation';
 import { openBlobs } from '../blobs/files.ts';
-import type { AggregationInput } from '../../ports.ts';
-import type { WorkReply, WorkRequest } from './aggregation-thread.ts';
+import type { AggregationInput, OpeningInput } from '../../ports.ts';
+import type { Result, WorkReply, WorkRequest } from './aggregation-thread.ts';
 
 const directories = workerData as { readonly models: string; readonly updates: string };
 const port = parentPort;
@@ -12,7 +23,7 @@ if (port === null) throw new Error('aggregation runs in a worker thread');
 const [models, updates] = await Promise.all([openBlobs(directories.models), openBlobs(directories.updates)]);
 
 port.on('message', (request: WorkRequest) => {
-  aggregate(request.input).then(
+  perform(request).then(
     (result) => port.postMessage({ id: request.id, result } satisfies WorkReply),
     (error: unknown) =>
       port.postMessage({
@@ -22,8 +33,28 @@ port.on('message', (request: WorkRequest) => {
   );
 });
 
+function perform(request: WorkRequest): Promise<Result> {
+  return request.kind === 'aggregate' ? aggregate(request.input) : open(request.input);
+}
+
+/** Masked inputs are summed as they are, one in memory at a time; then the masks that did not cancel come off the sum. */
+async function open(input: OpeningInput): Promise<Result> {
+  const session = decodeSession(input.session);
+  const context = contextOf(session);
+  const sum = maskOf(session).sum();
+  for (const digest of input.inputs) {
+    const { payload } = decodeMaskedInput(context, await updates.get(digest));
+    if (!sum.add(payload)) throw new Error(`the admitted input ${digest} is no masked vector any more`);
+  }
+  const lanes = sum.open(input.masks);
+  const opened = lanes && dequantise(lanes, sum.inputs, session.quantiser, lanesOf(session));
+  if (opened === undefined) return null;
+  const weights = await publishable(input, layoutOf(input.tensors), opened.mean);
+  return { weights, examples: opened.weight };
+}
+
 /** One update in memory at a time, in the order given, which is that of the client ids. */
-async function aggregate(input: AggregationInput): Promise<{ weights: Digest; examples: number }> {
+async function aggregate(input: AggregationInput): Promise<Result> {
   const layout = layoutOf(input.tensors);
   const sum = new WeightedSum(layout.size);
   for (const digest of input.updates) {
@@ -36,15 +67,16 @@ async function aggregate(input: AggregationInput): Promise<{ weights: Digest; ex
     if (verdict.kind === 'refused') throw new Error(`the admitted update ${digest} no longer passes: ${verdict.why}`);
     sum.accumulate(verdict.update.delta, verdict.update.examples);
   }
-  const base = await models.get(input.base);
-  const next = serverStep(
-    input.strategy,
-    layout,
-    new Float32Array(base.buffer, base.byteOffset, layout.size),
-    sum.mean(),
-  );
-  return {
-    weights: await models.put(new Uint8Array(next.buffer, next.byteOffset, next.byteLength)),
-    examples: sum.weight,
-  };
+  return { weights: await publishable(input, layout, sum.mean()), examples: sum.weight };
+}
+
+/** The server's step from the base, as a durable blob. */
+async function publishable(
+  { base: digest, strategy }: Pick<AggregationInput, 'base' | 'strategy'>,
+  layout: Layout,
+  mean: Float64Array,
+): Promise<Digest> {
+  const base = await models.get(digest);
+  const next = serverStep(strategy, layout, new Float32Array(base.buffer, base.byteOffset, layout.size), mean);
+  return models.put(new Uint8Array(next.buffer, next.byteOffset, next.byteLength));
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { parseDigest, parseRoundId, parseUpdateId } from '@carapace/aggregation';
-import { equalBytes, fromBase64url, parsePublicKey } from '@carapace/crypto';
+import { equalBytes, fromBase64url, parsePublicKey, toBase64url } from '@carapace/crypto';
 import { Type } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CoordinatorError } from '../../../errors.ts';
@@ -22,6 +22,8 @@ import { isFresh, sendBlob } from './models.ts';
 
 const MAX_WAIT_SECONDS = 30;
 const CALL_LIMIT = 16 * 1024;
+/** The shares that one client deals to 254 others are 35 KB, a third more as text. */
+const MESSAGE_LIMIT = 128 * 1024;
 const CHUNK_LIMIT = 64 * 1024 * 1024;
 /** How long a client that was revoked in the middle of a chunk may go on sending it. */
 const RECHECK_MS = 1_000;
@@ -55,6 +57,7 @@ export function clientRoutes(server: Server, edge: Edge): void {
   enrolmentRoute(server, edge);
   checkInRoutes(server, edge);
   uploadRoutes(server, edge);
+  protocolRoutes(server, edge);
 }
 
 function clientOf(request: FastifyRequest): ClientRecord {
@@ -206,6 +209,79 @@ function uploadRoutes(server: Server, edge: Edge): void {
         parseRoundId(request.params.round).id,
         parseUpdateId(request.params.update),
       );
+    },
+  );
+}
+
+function protocolRoutes(server: Server, edge: Edge): void {
+  const { api } = edge;
+  const invitation = signed(edge, 'showInvitation', 'What the cohort of a round is asked to agree on');
+  const bytes = Type.String({ description: 'base64url' });
+  const invited = object({ session: bytes, roster: bytes });
+  server.get(
+    '/v1/client/rounds/:round/secagg/invitation',
+    {
+      ...invitation,
+      schema: { ...invitation.schema, params: roundParams, response: { ...invitation.schema.response, 200: invited } },
+    },
+    async (request) => {
+      const { session, roster } = await api.invitation(clientOf(request), parseRoundId(request.params.round).id);
+      return { session: toBase64url(session), roster: toBase64url(roster) };
+    },
+  );
+  const send = signed(edge, 'sendProtocolMessage', 'A message of one step of secure aggregation');
+  const spoken = Type.Union(
+    (['advertise-keys', 'share-keys', 'consistency', 'unmask'] as const).map((step) => Type.Literal(step)),
+  );
+  const message = object({
+    message: Type.String({ description: 'base64url', maxLength: MESSAGE_LIMIT, pattern: '^[A-Za-z0-9_-]*$' }),
+  });
+  server.post(
+    '/v1/client/rounds/:round/secagg/:step',
+    {
+      ...send,
+      bodyLimit: MESSAGE_LIMIT,
+      schema: { ...send.schema, params: object({ round: text('<task>.<number>'), step: spoken }), body: message },
+    },
+    async (request, reply) => {
+      const { params, body } = request;
+      const round = parseRoundId(params.round).id;
+      await api.sendProtocolMessage(clientOf(request), round, params.step, fromBase64url(body.message));
+      return reply.code(204).send();
+    },
+  );
+  const receive = signed(
+    edge,
+    'receiveProtocolMessage',
+    'What a step of secure aggregation begins with; waits at most 30 s',
+  );
+  const heard = Type.Union(
+    (['share-keys', 'masked-input', 'consistency', 'unmask'] as const).map((step) => Type.Literal(step)),
+  );
+  const answer = Type.Union([
+    object({ kind: Type.Literal('message'), message: bytes }),
+    object({ kind: Type.Literal('idle'), retryAfterMs: Type.Integer() }),
+  ]);
+  server.get(
+    '/v1/client/rounds/:round/secagg/:step',
+    {
+      ...receive,
+      handlerTimeout: (MAX_WAIT_SECONDS + 30) * 1000,
+      schema: {
+        ...receive.schema,
+        params: object({ round: text('<task>.<number>'), step: heard }),
+        querystring: object({
+          waitSeconds: Type.String({ pattern: '^([0-9]|[12][0-9]|30)$', description: 'at most 30' }),
+        }),
+        response: { ...receive.schema.response, 200: answer },
+      },
+    },
+    async (request, reply) => {
+      const { params, query } = request;
+      const round = parseRoundId(params.round).id;
+      const waitMs = Number(query.waitSeconds) * 1000;
+      const got = await api.receiveProtocolMessage(clientOf(request), round, params.step, waitMs, goneSignal(reply));
+      return got.kind === 'idle' ? got : { kind: got.kind, message: toBase64url(got.message) };
     },
   );
 }

@@ -1,15 +1,18 @@
 import { parseClientId, parseModelName, parseRoundId, parseTask, parseTaskId } from '@carapace/aggregation';
 import type { TaskId } from '@carapace/aggregation';
+import { fromBase64url } from '@carapace/crypto';
 import { Type } from '@fastify/type-provider-typebox';
 import type { FastifyRequest, onRequestAsyncHookHandler, RouteShorthandOptions } from 'fastify';
 import type { Actor } from '../../../app/api.ts';
 import { CoordinatorError } from '../../../errors.ts';
 import type { ApiKeyRecord, Role, TaskRecord } from '../../../ports.ts';
 import { authenticateOperator } from '../authentication.ts';
-import { apiKeyView, clientView, object, open, PROBLEM, text, tokenView, versionView } from '../schemas.ts';
+import { apiKeyView, clientView, object, open, PROBLEM, rosterView, text, tokenView, versionView } from '../schemas.ts';
 import type { Edge, Server } from '../edge.ts';
 
 const MODEL_LIMIT = 2 ** 30;
+/** Some hundred thousand clients. */
+const ROSTER_LIMIT = 16 * 2 ** 20;
 const DAY = 86_400;
 
 const taskParams = object({ task: text('name of the task') });
@@ -27,6 +30,7 @@ export function operatorRoutes(server: Server, edge: Edge): void {
   clientRoutesForOperators(server, edge);
   credentialRoutes(server, edge);
   channelRoute(server, edge);
+  rosterRoutes(server, edge);
 }
 
 /** Before a byte of the body is read: a stranger's body is never parsed. */
@@ -218,6 +222,26 @@ export function modelUploadRoute(server: Server, edge: Edge): void {
       return reply.code(201).send(versionView(version));
     },
   );
+}
+
+function rosterRoutes(server: Server, edge: Edge): void {
+  const publish = guarded(
+    edge,
+    'admin',
+    'publishRoster',
+    'clients',
+    'A roster that an enrolment authority signed: cohorts of secure aggregation are taken from it from now on',
+  );
+  const body = object({
+    roster: Type.String({ description: 'base64url', maxLength: ROSTER_LIMIT, pattern: '^[A-Za-z0-9_-]+$' }),
+  });
+  server.put(
+    '/v1/roster',
+    { ...publish, bodyLimit: ROSTER_LIMIT, schema: { ...publish.schema, body } },
+    async (request) => rosterView(await edge.api.publishRoster(fromBase64url(request.body.roster), actorOf(request))),
+  );
+  const show = guarded(edge, 'auditor', 'showRoster', 'clients', 'The roster that was published last');
+  server.get('/v1/roster', show, async () => rosterView(await edge.api.findRoster()));
 }
 
 function channelRoute(server: Server, edge: Edge): void {

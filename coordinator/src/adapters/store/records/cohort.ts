@@ -7,7 +7,7 @@ import { ROUND_COLUMNS, roundRecord } from './rounds.ts';
 import type { RoundRow } from './rounds.ts';
 
 const ASSIGNED = `FROM participants JOIN rounds ON rounds.id = participants.round
-  WHERE participants.status = 'selected' AND rounds.kind = 'collecting'`;
+  WHERE participants.status = 'selected' AND rounds.kind IN ('agreeing', 'collecting')`;
 
 export async function listCandidates(db: Queryable, now: number): Promise<Candidate[]> {
   const sql = `-- list_candidates
@@ -85,8 +85,14 @@ export async function setParticipantStatus(
   return (await db.query(sql, [round, client, status, reason, now])).rowCount === 1;
 }
 
-export async function dismissParticipants(db: Queryable, round: RoundId, now: number): Promise<void> {
+export async function dismissParticipants(
+  db: Queryable,
+  round: RoundId,
+  except: readonly ClientId[],
+  now: number,
+): Promise<void> {
   const sql = `-- dismiss_participants
-    UPDATE participants SET status = 'dismissed', updated_at = $2 WHERE round = $1 AND status = 'selected'`;
-  await db.query(sql, [round, now]);
+    UPDATE participants SET status = 'dismissed', updated_at = $2
+    WHERE round = $1 AND status = 'selected' AND NOT client = ANY($3::text[])`;
+  await db.query(sql, [round, now, except]);
 }

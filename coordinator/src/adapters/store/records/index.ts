@@ -7,6 +7,7 @@ import * as credentials from './credentials.ts';
 import * as models from './models.ts';
 import type { Queryable } from './queryable.ts';
 import * as rounds from './rounds.ts';
+import * as secagg from './secagg.ts';
 import * as tasks from './tasks.ts';
 import * as updates from './updates.ts';
 
@@ -40,6 +41,15 @@ const OPERATIONS = {
   listUpdateDigests: updates.listUpdateDigests,
   findUpdate: updates.findUpdate,
   recordRefusal: updates.recordRefusal,
+  insertRoster: secagg.insertRoster,
+  findRoster: secagg.findRoster,
+  listClientKeys: secagg.listClientKeys,
+  insertSession: secagg.insertSession,
+  findSession: secagg.findSession,
+  fixSurvivors: secagg.fixSurvivors,
+  admitProtocolMessage: secagg.admitProtocolMessage,
+  listProtocolMessages: secagg.listProtocolMessages,
+  deleteSession: secagg.deleteSession,
   insertClient: clients.insertClient,
   findClient: clients.findClient,
   findClientByKey: clients.findClientByKey,
@@ -73,6 +83,7 @@ const OPERATIONS = {
 const COMPOUND: ReadonlySet<OperationName> = new Set<OperationName>([
   'insertRound',
   'admitUpdates',
+  'admitProtocolMessage',
   'revokeClient',
   'acceptSequences',
   'consumeToken',

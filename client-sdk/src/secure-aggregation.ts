@@ -1,0 +1,235 @@
+/**
+ * This client's part in secure aggregation: the shell around the state machine of `aggregation`. What it holds is journalled
+ * before a word of it is sent, so that after a crash the same bytes are sent again and no secret is made twice.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  decodeClientState,
+  decodeSession,
+  encodeClientState,
+  joinSession,
+  lanesOf,
+  openRoster,
+  quantise,
+  secaggClientStep,
+} from '@carapace/aggregation';
+import type {
+  Assignment,
+  ClientEffect,
+  ClientEvent as SecaggClientEvent,
+  ClientFloor,
+  ClientOutcome,
+  ClientState,
+  Layout,
+  RoundId,
+  RosterKeys,
+} from '@carapace/aggregation';
+import type { RandomSource } from '@carapace/crypto';
+import type { Calls, MessageStep, ReadStep } from './coordinator-calls.ts';
+import { ClientError } from './errors.ts';
+import type { ClientEvent } from './events.ts';
+import type { Membership, StateDirectory } from './state/state-directory.ts';
+import { ProblemError } from './transport/problem-error.ts';
+
+export interface SecureAggregationMeans {
+  readonly state: StateDirectory;
+  readonly membership: Membership;
+  readonly calls: Calls;
+  /** Tries a call until it is answered. */
+  readonly call: <T>(attempt: () => Promise<T>) => Promise<T>;
+  readonly floor: ClientFloor;
+  readonly waitSeconds: number;
+  readonly random: RandomSource;
+  readonly onEvent: (event: ClientEvent) => void;
+}
+
+type Keyed = Extract<ClientState, { phase: 'keyed' }>;
+type Masked = Extract<ClientState, { phase: 'masked' }>;
+
+export class SecureAggregation {
+  readonly #means: SecureAggregationMeans;
+
+  constructor(means: SecureAggregationMeans) {
+    this.#means = means;
+  }
+
+  /**
+   * Agrees with the cohort of a round on the masks (steps 0 and 1); goes on where a crash left it, up to the masked input.
+   * @throws ClientError `PROTECTION_REFUSED` when the session asks for less than this device requires, or somebody lies
+   */
+  async agree(assignment: Assignment, layout: Layout, signal: AbortSignal): Promise<Keyed | Masked> {
+    const { round } = assignment;
+    let state = (await this.#kept(round)) ?? (await this.#join(assignment, layout));
+    for (;;) {
+      switch (state.phase) {
+        case 'advertised':
+          state = await this.#exchange(round, state, 'advertise-keys', 'share-keys', 'key-list', signal);
+          break;
+        case 'shared':
+          state = await this.#exchange(round, state, 'share-keys', 'masked-input', 'share-delivery', signal);
+          break;
+        case 'keyed':
+        case 'masked':
+          return state;
+        default:
+          throw new ClientError('PROTECTION_REFUSED', `this client has no further part in ${round}`);
+      }
+    }
+  }
+
+  /** The update under its masks, journalled: the bytes to upload. @throws ClientError `DATA_INVALID` */
+  async mask(state: Keyed | Masked, delta: Float32Array, examples: number): Promise<Uint8Array> {
+    if (state.phase === 'masked') return state.outbox;
+    const { session } = state;
+    const weight = Math.min(examples, session.quantiser.maxWeight);
+    const lanes = quantise(delta, weight, session.quantiser, lanesOf(session), this.#means.random);
+    const masked = await this.#step(session.round, state, { kind: 'input', lanes });
+    if (masked.phase !== 'masked') throw new Error('an input that was taken is masked');
+    return masked.outbox;
+  }
+
+  /** The round that waits for this client to confirm and unmask its sum, if one does. */
+  async unfinished(): Promise<RoundId | null> {
+    const kept = await this.#means.state.protocol();
+    return kept !== null && ['masked', 'consistent', 'finished'].includes(decodeClientState(kept.state).phase)
+      ? kept.round
+      : null;
+  }
+
+  /** Steps 3 and 4: confirms who is in the sum and helps to take the masks off it; then nothing of the round is left here. */
+  async unmask(round: RoundId, signal: AbortSignal): Promise<void> {
+    try {
+      const survivors = await this.#confirmAndUnmask(round, signal);
+      if (survivors > 0) this.#means.onEvent({ kind: 'unmasked', round, survivors });
+    } catch (error) {
+      if (!isOver(error)) throw error;
+      this.#means.onEvent({ kind: 'left-out', round, reason: error.message });
+    }
+    await this.#means.state.dropProtocol();
+  }
+
+  async #confirmAndUnmask(round: RoundId, signal: AbortSignal): Promise<number> {
+    let survivors = 0;
+    let state = await this.#kept(round);
+    while (state !== null) {
+      switch (state.phase) {
+        case 'masked':
+          state = await this.#step(round, state, {
+            kind: 'survivors',
+            message: await this.#read(round, 'consistency', signal),
+          });
+          break;
+        case 'consistent':
+          survivors = state.survivors.length;
+          state = await this.#exchange(round, state, 'consistency', 'unmask', 'signatures', signal);
+          break;
+        case 'finished':
+          await this.#send(round, 'unmask', state.outbox);
+          return survivors;
+        default:
+          return 0;
+      }
+    }
+    return 0;
+  }
+
+  async #join(assignment: Assignment, layout: Layout): Promise<ClientState> {
+    const { state, membership, calls, call, floor, random } = this.#means;
+    const invitation = await call(() => calls.invitation(assignment.round));
+    if (decodeSession(invitation.session).round !== assignment.round)
+      throw new ClientError('PROTECTION_REFUSED', 'the session is of another round than the assignment');
+    const rosterKeys = rosterKeysOf(membership);
+    const outcome = joinSession(
+      invitation,
+      {
+        client: membership.client,
+        identity: state.key,
+        rosterKeys,
+        floor: { ...floor, rosterSerial: Math.max(floor.rosterSerial, await state.rosterSerial()) },
+        model: assignment.model.weights,
+        layout: layout.digest,
+        values: layout.size,
+      },
+      random,
+    );
+    await this.#keep(assignment.round, outcome);
+    if (membership.authority !== undefined)
+      await state.noteRosterSerial(openRoster(invitation.roster, rosterKeys).roster.serial);
+    return outcome.state;
+  }
+
+  /** Says what the state wants said, reads what the next step begins with. */
+  async #exchange(
+    round: RoundId,
+    state: Extract<ClientState, { outbox: Uint8Array }>,
+    said: MessageStep,
+    read: ReadStep,
+    kind: Exclude<SecaggClientEvent['kind'], 'input' | 'abandon'>,
+    signal: AbortSignal,
+  ): Promise<ClientState> {
+    await this.#send(round, said, state.outbox);
+    return this.#step(round, state, { kind, message: await this.#read(round, read, signal) });
+  }
+
+  async #step(round: RoundId, state: ClientState, event: SecaggClientEvent): Promise<ClientState> {
+    const { random, state: directory } = this.#means;
+    const outcome = secaggClientStep(state, event, { identity: directory.key, random });
+    await this.#keep(round, outcome);
+    return outcome.state;
+  }
+
+  /** On disk before anyone is told. @throws ClientError `PROTECTION_REFUSED` when this client goes no further */
+  async #keep(round: RoundId, { state, effects }: ClientOutcome): Promise<void> {
+    await this.#means.state.keepProtocol(round, encodeClientState(state));
+    for (const effect of effects) this.#tell(round, state, effect);
+    const end = effects.find((effect) => effect.kind === 'abort' || effect.kind === 'ignore');
+    if (end !== undefined) throw new ClientError('PROTECTION_REFUSED', `${end.code}: ${end.why}`);
+  }
+
+  #tell(round: RoundId, state: ClientState, effect: ClientEffect): void {
+    const { onEvent } = this.#means;
+    if (effect.kind === 'trust' && 'session' in state) {
+      const { cohort, threshold, mode } = state.session;
+      onEvent({ kind: 'invited', round, cohort: cohort.length, threshold, mode, trust: effect.trust });
+    }
+    if (effect.kind === 'suspect')
+      onEvent({
+        kind: 'note',
+        message: `${round}: member ${effect.member} of the cohort dealt a bad share (${effect.code})`,
+      });
+  }
+
+  async #send(round: RoundId, step: MessageStep, message: Uint8Array): Promise<void> {
+    try {
+      await this.#means.call(() => this.#means.calls.sendProtocolMessage(round, step, message));
+    } catch (error) {
+      // The step has closed, with this message or without it: what the next one begins with will tell.
+      if (!(error instanceof ProblemError) || error.code !== 'PROTOCOL_STEP') throw error;
+    }
+  }
+
+  async #read(round: RoundId, step: ReadStep, signal: AbortSignal): Promise<Uint8Array> {
+    const { calls, call, waitSeconds } = this.#means;
+    for (;;) {
+      signal.throwIfAborted();
+      const answer = await call(() => calls.receiveProtocolMessage(round, step, waitSeconds));
+      if (answer instanceof Uint8Array) return answer;
+      await sleep(answer.idleMs, undefined, { signal });
+    }
+  }
+
+  async #kept(round: RoundId): Promise<ClientState | null> {
+    const kept = await this.#means.state.protocol();
+    return kept?.round === round ? decodeClientState(kept.state) : null;
+  }
+}
+
+function rosterKeysOf({ coordinatorKey, authority }: Membership): RosterKeys {
+  return authority === undefined ? { coordinator: coordinatorKey } : { coordinator: coordinatorKey, authority };
+}
+
+/** The round goes on without this client, or ended: nothing is left to do for it. */
+function isOver(error: unknown): error is ProblemError | ClientError {
+  if (error instanceof ClientError) return error.code === 'PROTECTION_REFUSED';
+  return error instanceof ProblemError;
+}

@@ -1,0 +1,274 @@
+/**
+ * The protocols of secure aggregation that run here. Records are the truth: the session, every message as it came, and the
+ * round's own step. What the state machine of `aggregation` makes of them is computed from these, and kept in memory only
+ * so that it is not computed again for every message; another process computes the same.
+ */
+import { audienceOf, decodeSession, messageFor, openSession, secaggServerStep } from '@carapace/aggregation';
+import type { ClientId, Digest, RoundId, SecaggRefusal, ServerState, Session, SignedSeed } from '@carapace/aggregation';
+import type { MessageStep, ProtocolStep, RoundEvent, RoundState } from '../../domain/round.ts';
+import { CoordinatorError } from '../../errors.ts';
+import type { ClientRecord, ProtocolMessage, Records, RoundRecord, SessionRecord } from '../../ports.ts';
+import type { Context } from '../context.ts';
+
+/** Share of a step's time in which the others are waited for although enough have spoken. */
+const LINGER = 0.2;
+
+type Phase = ServerState['phase'];
+const ORDER: readonly ProtocolStep[] = [
+  'advertise-keys',
+  'share-keys',
+  'masked-input',
+  'consistency',
+  'unmask',
+  'opening',
+];
+const STEP_OF: Readonly<Record<Phase, ProtocolStep | 'failed' | null>> = {
+  advertising: 'advertise-keys',
+  sharing: 'share-keys',
+  collecting: 'masked-input',
+  consistency: 'consistency',
+  unmasking: 'unmask',
+  opening: 'opening',
+  completed: null,
+  abandoned: 'failed',
+};
+
+export interface OpenOrder {
+  readonly session: Session;
+  readonly inputs: readonly Digest[];
+  readonly masks: readonly SignedSeed[];
+}
+
+export class Protocols {
+  readonly #ctx: Context;
+  readonly #states = new Map<RoundId, ServerState>();
+
+  constructor(ctx: Context) {
+    this.#ctx = ctx;
+  }
+
+  /** The event that the round machine asks for: where the protocol stands, its step closed when its time is over. */
+  async observe(records: Records, round: RoundRecord, now: number): Promise<RoundEvent> {
+    const reached = await this.#reach(records, round);
+    const state = stepOf(reached) === stepIn(round.state) ? closedByTime(reached, round.state, now) : reached;
+    return { kind: 'protocol', now, at: stepOf(state) ?? 'failed', present: presentIn(state) };
+  }
+
+  /**
+   * A message of one member, judged and durable when this resolves.
+   * @throws CoordinatorError `PROTOCOL_REFUSED`, `PROTOCOL_STEP`
+   */
+  async receive(round: RoundRecord, client: ClientRecord, step: MessageStep, message: Uint8Array): Promise<void> {
+    if (stepIn(round.state) !== step) throw notNow(round, step);
+    const { store } = this.#ctx;
+    const before = await this.#reach(store, round);
+    const member = memberOf(before, client.id);
+    if (stepOf(before) !== step) throw notNow(round, step);
+    const { state, refusal } = apply(before, { step, member, message });
+    if (refusal !== null) throw refused(refusal.code, refusal.why);
+    const admission = await store.admitProtocolMessage(round.id, { step, member, message });
+    if (admission === 'other') throw refused('SECAGG_DUPLICATE', 'another message of this step was sent before');
+    if (admission === 'closed') throw notNow(round, step);
+    const now = this.#states.get(round.id);
+    this.#states.set(
+      round.id,
+      now === before || now === undefined ? state : apply(now, { step, member, message }).state,
+    );
+  }
+
+  /** What the member should read in this step of the round, or null when the round is not yet in it. @throws CoordinatorError `ROUND_OVER` */
+  async messageFor(round: RoundRecord, client: ClientRecord, step: ProtocolStep): Promise<Uint8Array | null> {
+    const at = stepIn(round.state);
+    if (at === null) throw over(round);
+    const state = await this.#reach(this.#ctx.store, round);
+    const member = memberOf(state, client.id);
+    if (ORDER.indexOf(at) < ORDER.indexOf(step)) return null;
+    if (at !== step) throw over(round);
+    // Everybody has spoken, and the record is about to follow: this step is over in a moment.
+    if (stepOf(state) !== step) return null;
+    const message = messageFor(state, member);
+    if (message === undefined) throw over(round);
+    return message;
+  }
+
+  async sessionOf(round: RoundRecord): Promise<SessionRecord> {
+    return requireSession(this.#ctx.store, round.id);
+  }
+
+  /** How a masked input would be taken now: null, or why not. */
+  async judgeInput(round: RoundRecord, client: ClientRecord): Promise<(message: Uint8Array) => SecaggRefusal | null> {
+    const state = await this.#reach(this.#ctx.store, round);
+    const member = memberOf(state, client.id);
+    return (message) => {
+      const { effects } = secaggServerStep(state, { kind: 'message', from: member, message });
+      const refusal = effects.find((effect) => effect.kind === 'refuse');
+      return refusal?.code ?? null;
+    };
+  }
+
+  /** The members whose updates were admitted: the survivors. */
+  async fixSurvivors(records: Records, id: RoundId): Promise<void> {
+    const { cohort } = decodeSession((await requireSession(records, id)).session);
+    const memberOfClient = new Map(cohort.map(({ client }, member) => [client, member]));
+    const updates = await records.listAcceptedUpdates(id);
+    const survivors = updates.map(({ client, digest }) => ({ member: memberOfClient.get(client)!, digest }));
+    await records.fixSurvivors(id, survivors);
+  }
+
+  /** What to add up and which masks to take off; after a garbled sum by the keys of those who left, or null: there is none. */
+  async openOrder(round: RoundRecord, garbled: boolean): Promise<OpenOrder | null> {
+    const reached = await this.#reach(this.#ctx.store, round);
+    const { effects } = secaggServerStep(reached, { kind: garbled ? 'garbled' : 'close' });
+    const order = effects.find((effect) => effect.kind === 'open');
+    for (const effect of effects) {
+      if (effect.kind !== 'accuse') continue;
+      this.#tellAccused(round, reached, effect.member, effect.code);
+    }
+    if (order === undefined || reached.phase !== 'opening') return null;
+    const inputs = order.inputs.map((member) => reached.inputs.get(member)!);
+    return { session: reached.session, inputs, masks: order.masks };
+  }
+
+  forget(id: RoundId): void {
+    this.#states.delete(id);
+  }
+
+  #tellAccused(round: RoundRecord, state: ServerState, member: number, code: SecaggRefusal): void {
+    if (!('session' in state)) return;
+    const client = state.session.cohort[member]!.client;
+    this.#ctx.emit({
+      kind: 'client-accused',
+      at: this.#ctx.clock.now(),
+      task: round.task,
+      round: round.id,
+      client,
+      code,
+    });
+  }
+
+  /** The state that the records amount to, up to the step that the round is in and the messages that came for it. */
+  async #reach(records: Records, round: RoundRecord): Promise<ServerState> {
+    let state = this.#states.get(round.id) ?? (await this.#opened(records, round.id));
+    for (let step = stepOf(state); step !== null && step !== 'failed' && step !== 'opening'; step = stepOf(state)) {
+      const caughtUp = await this.#take(records, round, state, step);
+      if (stepOf(caughtUp) === step && !isBehind(step, round.state)) {
+        state = caughtUp;
+        break;
+      }
+      state = stepOf(caughtUp) === step ? secaggServerStep(caughtUp, { kind: 'close' }).state : caughtUp;
+    }
+    this.#states.set(round.id, state);
+    return state;
+  }
+
+  async #opened(records: Records, id: RoundId): Promise<ServerState> {
+    return openSession(decodeSession((await requireSession(records, id)).session));
+  }
+
+  /** With what the records have of this step and the state has not. */
+  async #take(records: Records, round: RoundRecord, state: ServerState, step: ProtocolStep): Promise<ServerState> {
+    if (step === 'opening') return state;
+    if (step !== 'masked-input') {
+      const messages = await records.listProtocolMessages(round.id, step, spoken(state));
+      return messages.reduce((taken, message) => apply(taken, message).state, state);
+    }
+    if (!isBehind(step, round.state)) return state;
+    const survivors = (await requireSession(records, round.id)).survivors ?? [];
+    return survivors.reduce(
+      (taken, { member, digest }) => secaggServerStep(taken, { kind: 'stored', from: member, digest }).state,
+      state,
+    );
+  }
+}
+
+/** A message that was judged before cannot be refused now, unless its step has closed: then it does not count. */
+function apply(
+  state: ServerState,
+  { member, message, step }: ProtocolMessage,
+): { state: ServerState; refusal: { readonly code: SecaggRefusal; readonly why: string } | null } {
+  if (stepOf(state) !== step) return { state, refusal: null };
+  const outcome = secaggServerStep(state, { kind: 'message', from: member, message });
+  const refusal = outcome.effects.find((effect) => effect.kind === 'refuse');
+  return { state: outcome.state, refusal: refusal ?? null };
+}
+
+function stepOf(state: ServerState): ProtocolStep | 'failed' | null {
+  return STEP_OF[state.phase];
+}
+
+/** The step that the round's record is in. */
+function stepIn(state: RoundState): ProtocolStep | null {
+  switch (state.kind) {
+    case 'agreeing':
+    case 'unmasking':
+      return state.step;
+    case 'collecting':
+      return 'masked-input';
+    case 'aggregating':
+      return 'opening';
+    default:
+      return null;
+  }
+}
+
+/** Whether the record has left this step behind. */
+function isBehind(step: ProtocolStep, state: RoundState): boolean {
+  const at = stepIn(state);
+  return at !== null && ORDER.indexOf(step) < ORDER.indexOf(at);
+}
+
+/**
+ * A step closes at its deadline with whoever has spoken. One that unmasks goes on earlier when enough have: whoever is missing
+ * then has most likely left, and nothing is gained by its word but its own good name.
+ */
+function closedByTime(state: ServerState, round: RoundState, now: number): ServerState {
+  if (round.kind !== 'agreeing' && round.kind !== 'unmasking') return state;
+  const lingered = now >= round.deadline - (1 - LINGER) * (round.plan.stepMs ?? 0);
+  if (now < round.deadline && !(lingered && round.kind === 'unmasking')) return state;
+  const closed = secaggServerStep(state, { kind: 'close' }).state;
+  return closed.phase === 'abandoned' && now < round.deadline ? state : closed;
+}
+
+function presentIn(state: ServerState): ClientId[] {
+  return 'session' in state ? audienceOf(state).map((member) => state.session.cohort[member]!.client) : [];
+}
+
+/** Who needs not be asked of the records again: their message is in the state. */
+function spoken(state: ServerState): number[] {
+  switch (state.phase) {
+    case 'advertising':
+      return [...state.advertised.keys()];
+    case 'sharing':
+      return [...state.dealings.keys()];
+    case 'consistency':
+      return [...state.signatures.keys()];
+    case 'unmasking':
+      return [...state.replies.keys()];
+    default:
+      return [];
+  }
+}
+
+function memberOf(state: ServerState, client: ClientId): number {
+  const member = 'session' in state ? state.session.cohort.findIndex((of) => of.client === client) : -1;
+  if (member < 0) throw refused('SECAGG_MEMBER', 'this client is not of the cohort');
+  return member;
+}
+
+async function requireSession(records: Records, id: RoundId): Promise<SessionRecord> {
+  const session = await records.findSession(id);
+  if (session === null) throw new CoordinatorError('ROUND_OVER', `${id} has no session of secure aggregation`);
+  return session;
+}
+
+function refused(code: SecaggRefusal, why: string): CoordinatorError {
+  return new CoordinatorError('PROTOCOL_REFUSED', `${code}: ${why}`, { members: { refusal: code } });
+}
+
+function notNow({ id, state }: RoundRecord, step: MessageStep): CoordinatorError {
+  return new CoordinatorError('PROTOCOL_STEP', `${id} is ${state.kind}, not in the step ${step}`);
+}
+
+function over({ id, state }: RoundRecord): CoordinatorError {
+  return new CoordinatorError('ROUND_OVER', `${id} is ${state.kind}, and goes on without this client`);
+}
