@@ -16,8 +16,9 @@ export interface Figure {
   readonly unit: string;
   /** Smallest and largest of the repeats. */
   readonly spread: readonly [low: number, high: number];
-  /** The least that is wanted; null for a figure that is only told. */
+  /** The least that is wanted, or with `atMost` the most; null for a figure that is only told. */
   readonly goal: number | null;
+  readonly atMost?: boolean;
   /** What it stands beside: the limit of the machine, or the same thing done by a peer, with its own value. */
   readonly anchor: string;
 }
@@ -58,13 +59,14 @@ export function figure(
   what: string,
   unit: string,
   { median, spread }: Measured,
-  { goal = null, anchor }: { readonly goal?: number | null; readonly anchor: string },
+  { goal = null, atMost = false, anchor }: Pick<Figure, 'anchor'> & Partial<Pick<Figure, 'goal' | 'atMost'>>,
 ): Figure {
-  return { what, value: median, unit, spread, goal, anchor };
+  return { what, value: median, unit, spread, goal, atMost, anchor };
 }
 
-export function isMet({ value, goal }: Figure): boolean | null {
-  return goal === null ? null : value >= goal;
+export function isMet({ value, goal, atMost = false }: Figure): boolean | null {
+  if (goal === null) return null;
+  return atMost ? value <= goal : value >= goal;
 }
 
 export function machine(): string {

@@ -50,8 +50,9 @@ async function load(path: string): Promise<Bench> {
 }
 
 function line(figure: Figure): string {
-  const { what, value, unit, spread, goal, anchor } = figure;
-  const verdict = goal === null ? '' : `, goal ${readable(goal)}: ${isMet(figure) === true ? 'met' : 'NOT MET'}`;
+  const { what, value, unit, spread, goal, atMost = false, anchor } = figure;
+  const wanted = goal === null ? '' : `${atMost ? '<=' : '>='} ${readable(goal)}`;
+  const verdict = goal === null ? '' : `, goal ${wanted}: ${isMet(figure) === true ? 'met' : 'NOT MET'}`;
   return `${what}: ${readable(value)} ${unit} (${readable(spread[0])} to ${readable(spread[1])}${verdict})\n    beside ${anchor}`;
 }
 

@@ -15,6 +15,11 @@ export interface Kernel {
 
 export const KERNELS: readonly Kernel[] = [
   { source: 'crypto/src/rlwe/assembly/kernel.ts', module: 'crypto/src/rlwe/kernel-wasm.ts' },
+  { source: 'crypto/src/words/assembly/kernel.ts', module: 'crypto/src/words/kernel-wasm.ts' },
+  {
+    source: 'aggregation/src/secagg/rounding/assembly/kernel.ts',
+    module: 'aggregation/src/secagg/rounding/kernel-wasm.ts',
+  },
 ];
 
 const ROOT = join(import.meta.dirname, '..');

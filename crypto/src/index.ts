@@ -19,6 +19,8 @@ export type { CoveredMessage, ParsedSignature, SignatureHeaders } from './http-s
 export { deriveKey, hkdfSha256 } from './kdf.ts';
 export { exchangeKeyFromSecret, generateExchangeKey, parseExchangePublicKey } from './key-agreement.ts';
 export type { ExchangeKey, ExchangePublicKey } from './key-agreement.ts';
+export { keyStream } from './key-stream.ts';
+export type { KeyStream } from './key-stream.ts';
 export { addMask, MASK_SEED_BYTES, subtractMask } from './mask-stream.ts';
 export { discreteGaussian, discreteLaplace, skellam } from './noise/integer-noise.ts';
 export type { IntegerNoise } from './noise/integer-noise.ts';
@@ -39,3 +41,6 @@ export { RLWE_RINGS } from './rlwe/ring.ts';
 export type { Ring, RlweRingName } from './rlwe/ring.ts';
 export { fingerprint, generateSigningKey, parsePublicKey, signingKeyFromSeed, verify, verifyRaw } from './signature.ts';
 export type { PublicKey, SigningKey } from './signature.ts';
+export { instantiate } from './wasm.ts';
+export type { Instance } from './wasm.ts';
+export { addToWords } from './words/words.ts';

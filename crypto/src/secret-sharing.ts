@@ -45,9 +45,8 @@ export function recoverSecret(shares: readonly Share[]): Uint8Array<ArrayBuffer>
     throw outOfRange('no shares, or shares of different lengths');
   }
   const sum = new Uint32Array(Math.ceil(length / 4));
-  for (const share of shares) {
-    addMultiple(sum, toWords(share.value), lagrangeWeight(share.x, xs));
-  }
+  const weights = lagrangeWeights(xs);
+  shares.forEach((share, i) => addMultiple(sum, toWords(share.value), weights[i]!));
   return toBytes(sum, length);
 }
 
@@ -76,27 +75,22 @@ function multiplyWord(word: number, factor: number): number {
   return product;
 }
 
-/** prod x_j / (x_j - x_i), the weight of x_i at 0; all of them public, and subtraction is xor. */
-function lagrangeWeight(x: number, xs: readonly number[]): number {
-  let numerator = 1;
-  let denominator = 1;
-  for (const other of xs) {
-    if (other === x) continue;
-    numerator = multiplyWord(numerator, other);
-    denominator = multiplyWord(denominator, x ^ other);
-  }
-  return multiplyWord(numerator, invert(denominator));
+/** Powers of 3, which generates the field's group, and their exponents: for public elements alone, because they address the tables. */
+const POWERS = new Uint8Array(510);
+const EXPONENTS = new Uint8Array(256);
+for (let i = 0, power = 1; i < 255; i++, power = multiplyWord(power, 3)) {
+  POWERS[i] = POWERS[i + 255] = power;
+  EXPONENTS[power] = i;
 }
 
-/** a^254. */
-function invert(a: number): number {
-  let result = 1;
-  let power = a;
-  for (let i = 0; i < 7; i++) {
-    power = multiplyWord(power, power);
-    result = multiplyWord(result, power);
-  }
-  return result;
+/** For every x_i the product of x_j / (x_j - x_i), its weight at 0; all of them public, and subtraction is xor. */
+function lagrangeWeights(xs: readonly number[]): number[] {
+  const all = xs.reduce((sum, x) => sum + EXPONENTS[x]!, 0);
+  return xs.map((x) => {
+    let exponent = all - EXPONENTS[x]!;
+    for (const other of xs) if (other !== x) exponent -= EXPONENTS[x ^ other]!;
+    return POWERS[((exponent % 255) + 255) % 255]!;
+  });
 }
 
 function checkCoordinates(xs: readonly number[]): void {

@@ -1,4 +1,4 @@
-import { addMask, concatBytes, fromHex, MASK_SEED_BYTES, subtractMask, toHex } from '@carapace/crypto';
+import { addMask, addToWords, concatBytes, fromHex, MASK_SEED_BYTES, subtractMask, toHex } from '@carapace/crypto';
 import { seededRandom } from '@carapace/crypto/testing';
 import fc from 'fast-check';
 import { createCipheriv } from 'node:crypto';
@@ -58,6 +58,14 @@ test('words of a mask are distinct, and every bit is set about half of the time'
     // Six standard deviations of a fair coin.
     expect(Math.abs(ones - words.length / 2)).toBeLessThan(6 * Math.sqrt(words.length / 4));
   }
+});
+
+test('bytes are added as words, from any alignment, and must be as many', () => {
+  const words = BigUint64Array.of(1n, WORD - 1n, 7n);
+  const bytes = new Uint8Array(25).fill(0xff, 1);
+  addToWords(words, bytes.subarray(1));
+  expect(words).toEqual(BigUint64Array.of(0n, WORD - 2n, 6n));
+  expect(() => addToWords(words, bytes)).toThrow('ENCODE_RANGE');
 });
 
 test('a seed of another length is refused', () => {

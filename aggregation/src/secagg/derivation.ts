@@ -86,9 +86,27 @@ export function commitmentTo(
   holder: number,
   secret: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const writer = new Writer().text(DOMAINS.secaggCommitment).text(kind).bytes(binding).bytes(pair(dealer, holder));
-  const hash = sha256(writer.bytes(secret).finish());
+  const prefix = commitmentPrefix(kind, binding);
+  const text = new Uint8Array(prefix.length + 4 + secret.length);
+  text.set(prefix);
+  // As `pair` writes them.
+  text.set([dealer & 0xff, dealer >>> 8, holder & 0xff, holder >>> 8], prefix.length);
+  text.set(secret, prefix.length + 4);
+  const hash = sha256(text);
   return kind === 'self-secret' ? hash : hash.slice(0, COMMITMENT_BYTES);
+}
+
+/** The same for all shares of a session, of which there are many. */
+const prefixes = new WeakMap<Uint8Array, Map<CommittedSecret, Uint8Array>>();
+
+function commitmentPrefix(kind: CommittedSecret, binding: Uint8Array): Uint8Array {
+  const ofBinding = prefixes.get(binding) ?? new Map<CommittedSecret, Uint8Array>();
+  prefixes.set(binding, ofBinding);
+  const known = ofBinding.get(kind);
+  if (known !== undefined) return known;
+  const prefix = new Writer().text(DOMAINS.secaggCommitment).text(kind).bytes(binding).finish();
+  ofBinding.set(kind, prefix);
+  return prefix;
 }
 
 export function keepsCommitment(

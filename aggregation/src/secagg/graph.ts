@@ -26,9 +26,9 @@ export function graphOf(session: Session, keys: readonly AdvertisedKeys[]): Grap
   return graph;
 }
 
-/** x-coordinate of a holder's shares of a dealer's secrets: its place among the dealer's peers, from 1. */
-export function shareCoordinate(graph: Graph, dealer: number, holder: number): number {
-  return 1 + graph.peers(dealer).indexOf(holder);
+/** x-coordinate of the shares that a dealer deals to the peer at this place among its own. */
+export function shareCoordinate(place: number): number {
+  return place + 1;
 }
 
 function ring(session: Session, keys: readonly AdvertisedKeys[], members: readonly number[]): Graph {

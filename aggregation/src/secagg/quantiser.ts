@@ -4,7 +4,7 @@
  */
 import type { RandomSource } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
-import { allFinite } from '../finite.ts';
+import { roundAll } from './rounding/rounding.ts';
 
 export interface Quantiser {
   /** Values are clipped to [-clip, clip]. */
@@ -42,9 +42,6 @@ export interface QuantiserError {
   readonly deviation: number;
 }
 
-const CHUNK = 16_384;
-const UNIT = 2 ** -32;
-
 /** @throws AggregationError `SECAGG_PARAMETERS` when the sum of `clients` contributions could overflow any lane */
 export function laneFormat(quantiser: Quantiser, values: number, clients: number): LaneFormat {
   checkQuantiser(quantiser);
@@ -73,7 +70,10 @@ export function laneCount(format: LaneFormat): number {
 export function checkLanes(lanes: Uint32Array, format: LaneFormat): void {
   const count = laneCount(format);
   if (lanes.length !== count) throw new AggregationError('VECTOR_LENGTH', `${lanes.length} lanes, not ${count}`);
-  if (lanes.some((lane) => lane > format.laneMax)) {
+  let used = 0;
+  for (let i = 0; i < lanes.length; i++) used |= lanes[i]!;
+  // The largest integer of a lane has all of its bits set.
+  if ((used & ~format.laneMax) !== 0) {
     throw new AggregationError('QUANTISE_RANGE', `a lane holds more than ${format.laneMax}`);
   }
 }
@@ -92,15 +92,13 @@ export function quantise(
   if (update.length !== format.values) {
     throw new AggregationError('VECTOR_LENGTH', `${update.length} values, the session has ${format.values}`);
   }
-  if (!allFinite(update)) throw new AggregationError('QUANTISE_NONFINITE', 'the update holds NaN or an infinity');
   if (!Number.isInteger(weight) || weight < 1 || weight > quantiser.maxWeight) {
     throw new AggregationError('QUANTISE_WEIGHT', `a weight of ${weight}, allowed are 1 to ${quantiser.maxWeight}`);
   }
   const lanes = new Uint32Array(laneCount(format));
-  for (let at = 0; at < update.length; at += CHUNK) {
-    const part = update.subarray(at, at + CHUNK);
-    const coins = new Uint32Array(random.bytes(4 * part.length).buffer);
-    roundPart(part, coins, lanes.subarray(at), weight / quantiser.maxWeight, quantiser.clip, format.laneMax);
+  const rounding = { share: weight / quantiser.maxWeight, clip: quantiser.clip, laneMax: format.laneMax };
+  if (!roundAll(lanes, update, rounding, random)) {
+    throw new AggregationError('QUANTISE_NONFINITE', 'the update holds NaN or an infinity');
   }
   writeWeight(lanes, weight, format);
   return lanes;
@@ -135,24 +133,6 @@ export function quantiserError(quantiser: Quantiser, survivors: number, weight: 
 
 function stepOf(quantiser: Quantiser): number {
   return (2 * quantiser.clip) / (2 ** quantiser.bits - 1);
-}
-
-function roundPart(
-  part: Float32Array,
-  coins: Uint32Array,
-  lanes: Uint32Array,
-  share: number,
-  clip: number,
-  laneMax: number,
-): void {
-  const scale = laneMax / (2 * clip);
-  for (let i = 0; i < part.length; i++) {
-    const clipped = Math.min(clip, Math.max(-clip, part[i]!));
-    // Rounding of the product may lie a hair above the top.
-    const exact = Math.min(laneMax, (clipped * share + clip) * scale);
-    const floor = Math.floor(exact);
-    lanes[i] = floor + (coins[i]! * UNIT < exact - floor ? 1 : 0);
-  }
 }
 
 function writeWeight(lanes: Uint32Array, weight: number, format: LaneFormat): void {

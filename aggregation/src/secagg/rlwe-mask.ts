@@ -3,14 +3,14 @@
  * the pairwise masks (ACORN: Bell et al., USENIX Security 2023, section 3). What a client computes for each neighbour, and the
  * coordinator for each that dropped out, is as long as a key, whatever the length of the vector.
  */
-import { CryptoError, rlweMask, rlweParameters, RLWE_RINGS } from '@carapace/crypto';
-import type { MaskedSum, RandomSource, RlweMask, RlweParameters, RlweRingName } from '@carapace/crypto';
+import { addToWords, CryptoError, rlweMask, rlweParameters, RLWE_RINGS } from '@carapace/crypto';
+import type { MaskedSum, MaskedVector, RandomSource, RlweMask, RlweParameters, RlweRingName } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
-import { checkLanes, laneCount } from './quantiser.ts';
+import { laneCount } from './quantiser.ts';
 import type { LaneFormat } from './quantiser.ts';
 import { checkLength, openPayloads } from './vector-mask.ts';
 import type { PayloadSum, SignedSeed, VectorMask } from './vector-mask.ts';
-import { addWords, applyMasks, packLanes, removeMasks, unpackLanes, wordCount } from './word-lanes.ts';
+import { applyMasks, packLanes, removeMasks, unpackLanes, wordCount } from './word-lanes.ts';
 import type { WordLanes } from './word-lanes.ts';
 
 /** @throws AggregationError `SECAGG_PARAMETERS` when no ring holds the sums */
@@ -23,10 +23,7 @@ export function rlweVectorMask(format: LaneFormat, context: Uint8Array): VectorM
   return {
     mode: 'rlwe',
     payloadBytes,
-    mask: (lanes, seeds, random) => {
-      checkLanes(lanes, format);
-      return maskBoth(mask, form, lanes, seeds, random);
-    },
+    mask: (lanes, seeds, random) => maskBoth(mask, form, lanes, seeds, random),
     accepts: (payload) =>
       payload.length === payloadBytes && isAccepted(() => mask.check(payload.subarray(0, parameters.maskedBytes))),
     sum: newSum,
@@ -79,9 +76,10 @@ function maskBoth(
   seeds: readonly SignedSeed[],
   random: RandomSource,
 ): Uint8Array<ArrayBuffer> {
-  const vector = mask.mask(lanes, random);
+  const vector = maskVector(mask, lanes, random);
   const { bound } = mask.parameters.ring.secret;
-  const raised = Uint32Array.from(vector.key, (coefficient) => coefficient + bound);
+  const raised = new Uint32Array(vector.key.length);
+  for (let i = 0; i < raised.length; i++) raised[i] = vector.key[i]! + bound;
   const words = packLanes(raised, form);
   vector.forgetKey();
   raised.fill(0);
@@ -90,6 +88,16 @@ function maskBoth(
   payload.set(vector.masked);
   payload.set(new Uint8Array(words.buffer), vector.masked.length);
   return payload;
+}
+
+function maskVector(mask: RlweMask, lanes: Uint32Array, random: RandomSource): MaskedVector {
+  try {
+    return mask.mask(lanes, random);
+  } catch (error) {
+    if (!(error instanceof CryptoError && error.code === 'RLWE_VECTOR')) throw error;
+    const ofLength = lanes.length !== mask.parameters.length;
+    throw new AggregationError(ofLength ? 'VECTOR_LENGTH' : 'QUANTISE_RANGE', error.message, { cause: error });
+  }
 }
 
 class RlweSum implements PayloadSum {
@@ -115,7 +123,7 @@ class RlweSum implements PayloadSum {
     checkLength(payload, this.#payloadBytes);
     const { maskedBytes } = this.#mask.parameters;
     if (!isAccepted(() => this.#vectors.add(payload.subarray(0, maskedBytes)))) return false;
-    addWords(this.#keys, payload.subarray(maskedBytes));
+    addToWords(this.#keys, payload.subarray(maskedBytes));
     return true;
   }
 

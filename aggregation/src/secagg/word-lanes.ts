@@ -59,14 +59,6 @@ export function removeMasks(words: Words, seeds: readonly SignedSeed[]): void {
   for (const { seed, sign } of seeds) (sign > 0 ? subtractMask : addMask)(words, seed);
 }
 
-/** sum := sum + payload, which is as long. */
-export function addWords(sum: Words, payload: Uint8Array): void {
-  // A BigUint64Array needs bytes at a multiple of eight.
-  const aligned = payload.byteOffset % 8 === 0 ? payload : Uint8Array.from(payload);
-  const words = new BigUint64Array(aligned.buffer, aligned.byteOffset, sum.length);
-  for (let i = 0; i < sum.length; i++) sum[i] = BigInt.asUintN(64, sum[i]! + words[i]!);
-}
-
 /** 32 bits of `high:low` from `bit` up, which may be 64: shifts count modulo 32. */
 function bitsFrom(low: number, high: number, bit: number): number {
   if (bit >= 64) return 0;

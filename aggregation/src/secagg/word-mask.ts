@@ -1,9 +1,10 @@
 /** Mode `words`: one pairwise mask over the whole vector for every neighbour (Bonawitz et al. 2017). */
+import { addToWords } from '@carapace/crypto';
 import { checkLanes, laneCount } from './quantiser.ts';
 import type { LaneFormat } from './quantiser.ts';
 import { checkLength, openPayloads } from './vector-mask.ts';
 import type { PayloadSum, VectorMask } from './vector-mask.ts';
-import { addWords, applyMasks, packLanes, removeMasks, unpackLanes, wordCount } from './word-lanes.ts';
+import { applyMasks, packLanes, removeMasks, unpackLanes, wordCount } from './word-lanes.ts';
 import type { WordLanes } from './word-lanes.ts';
 
 export function wordMask(format: LaneFormat): VectorMask {
@@ -42,7 +43,7 @@ class WordSum implements PayloadSum {
 
   add(payload: Uint8Array): boolean {
     checkLength(payload, this.#words.byteLength);
-    addWords(this.#words, payload);
+    addToWords(this.#words, payload);
     this.#inputs++;
     return true;
   }

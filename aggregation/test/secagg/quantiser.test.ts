@@ -1,9 +1,12 @@
 import { dequantise, laneFormat, maskOf, quantise, quantiserError, wordMask } from '@carapace/aggregation';
 import type { LaneFormat, Quantiser } from '@carapace/aggregation';
 import { makeWorld } from '@carapace/aggregation/testing';
+import { keyStream } from '@carapace/crypto';
 import { seededRandom } from '@carapace/crypto/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { roundReference } from '../../src/secagg/rounding/reference.ts';
+import { roundAll } from '../../src/secagg/rounding/rounding.ts';
 
 const anyQuantiser = fc.record({
   clip: fc.double({ min: 1e-6, max: 1e6, noNaN: true }),
@@ -82,6 +85,42 @@ test('rounding has no bias: the mean of many roundings is the value, below a tho
     // Four standard deviations of a mean of a million coins are 0.002; the seed is fixed, so this cannot flicker.
     expect(Math.abs(mean - exact)).toBeLessThan(1e-3);
   }
+});
+
+test('the kernel rounds as its twin does, bit for bit, at every length', () => {
+  const rounding = fc.record({
+    share: fc.double({ min: 1e-9, max: 1, noNaN: true }),
+    clip: fc.double({ min: 1e-30, max: 1e30, noNaN: true }),
+    laneMax: fc.integer({ min: 2, max: 24 }).map((bits) => 2 ** bits - 1),
+  });
+  const lengths = fc.oneof(fc.integer({ min: 1, max: 50 }), fc.constantFrom(16_383, 16_384, 16_385, 40_000));
+  fc.assert(
+    fc.property(rounding, lengths, fc.nat(), (how, length, seed) => {
+      const random = seededRandom(seed);
+      const uniform = new Float32Array(new Int32Array(random.bytes(4 * length).buffer)).map((x) => x / 2 ** 31);
+      const values = uniform.map((x, i) => (i % 11 === 0 ? Math.sign(x) * 3e38 : 1.5 * x * how.clip));
+      const coinSeed = random.bytes(32);
+      const lanes = new Uint32Array(length);
+      expect(roundAll(lanes, values, how, { bytes: () => coinSeed })).toBe(true);
+      const coins = new Uint32Array(length);
+      keyStream(coinSeed, 0, 0).fill(new Uint8Array(coins.buffer));
+      expect(lanes.every((lane, i) => lane === roundReference(values[i]!, coins[i]!, how))).toBe(true);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('one value that is not finite is found, wherever it stands', () => {
+  const how = { share: 1, clip: 1, laneMax: 255 };
+  fc.assert(
+    fc.property(fc.nat(20_000), fc.constantFrom(NaN, Infinity, -Infinity), (at, bad) => {
+      const values = new Float32Array(20_001);
+      expect(roundAll(new Uint32Array(20_001), values, how, seededRandom(1))).toBe(true);
+      values[at] = bad;
+      expect(roundAll(new Uint32Array(20_001), values, how, seededRandom(1))).toBe(false);
+    }),
+    { numRuns: 30 },
+  );
 });
 
 describe('refused', () => {

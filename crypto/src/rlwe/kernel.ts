@@ -3,8 +3,10 @@
  * belongs to one operation at a time, which is refused to start within another.
  */
 import { CryptoError } from '../errors.ts';
+import { instantiate } from '../wasm.ts';
+import type { Instance } from '../wasm.ts';
 import { KERNEL_WASM } from './kernel-wasm.ts';
-import type { KeyStream } from './key-stream.ts';
+import type { KeyStream } from '../key-stream.ts';
 import { clearUnused, widen } from './layout.ts';
 import { inverseModulo2To32, invert, power, rootOfMinusOne } from './modular.ts';
 import { MAX_LANES } from './parameters.ts';
@@ -31,9 +33,10 @@ export interface KernelExports {
   pairs(to: number, x: number, n: number, square: number, squareByQ: number, prime: number, inverseOfQ: number): void;
   multiplyAdd(x: number, a: number, key: number, n: number, prime: number): void;
   multiplySubtract(x: number, a: number, key: number, n: number, prime: number): void;
-  add(sum: number, x: number, count: number, prime: number): void;
-  pack(to: number, from: number, count: number): void;
-  unpack(to: number, from: number, count: number, prime: number): number;
+  pack(to: number, from: number, count: number, width: number): void;
+  check(from: number, count: number, prime: number, width: number): number;
+  accumulate(sum: number, from: number, count: number, prime: number, width: number): number;
+  retract(sum: number, from: number, count: number, prime: number, width: number): void;
   accept(to: number, wanted: number, from: number, words: number, prime: number): number;
   within(values: number, count: number, max: number): number;
   gaussian(to: number, random: number, count: number, thresholds: number, entries: number, offset: number): void;
@@ -52,22 +55,9 @@ export interface KernelExports {
   ): number;
 }
 
-/** As much of the WebAssembly interface as is used: it comes with the DOM's types, which are not loaded here. */
-declare const WebAssembly: {
-  readonly Module: new (binary: Uint8Array) => object;
-  readonly Memory: new (size: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
-  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
-};
-
-let compiled: object | undefined;
-
 /** A fresh instance over a memory of `bytes`. */
-export function instantiateKernel(bytes: number): { readonly exports: KernelExports; readonly memory: ArrayBuffer } {
-  compiled ??= new WebAssembly.Module(Uint8Array.from(atob(KERNEL_WASM), (character) => character.charCodeAt(0)));
-  const pages = Math.ceil(bytes / 65536);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-  const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
-  return { exports: exports as KernelExports, memory: memory.buffer };
+export function instantiateKernel(bytes: number): Instance<KernelExports> {
+  return instantiate<KernelExports>(KERNEL_WASM, bytes);
 }
 
 /** A prime with what the kernel needs to compute modulo it. */
@@ -207,27 +197,10 @@ export class Kernel {
     return this.#words(this.#modulus(j).x, 4 * this.#n);
   }
 
-  /** x_j, 30 bits a residue: a view that the next call overwrites. */
-  pack(j: number): Uint32Array {
-    this.#exports.pack(this.#at.packed, this.#modulus(j).x, this.#n);
-    return this.#words(this.#at.packed, (4 * this.#n * 15) / 16);
-  }
-
-  /** x_j from packed words of a group of this width. Whether every residue is below q. */
-  unpack(j: number, packed: Uint32Array, width: number): boolean {
-    widen(this.#words(this.#at.packed, (4 * this.#n * 15) / 16), packed, width);
-    const { x, prime } = this.#modulus(j);
-    return this.#exports.unpack(x, this.#at.packed, this.#n, prime) !== 0;
-  }
-
-  /** sum := sum + x_j mod q. */
-  addTo(sum: Uint32Array, j: number): void {
-    const { x, prime } = this.#modulus(j);
-    const { a } = this.#at;
-    const place = this.#words(a, 4 * this.#n);
-    place.set(sum);
-    this.#exports.add(a, x, this.#n, prime);
-    sum.set(place);
+  /** The first `width` polynomials of x_j, 30 bits a residue: a view that the next call overwrites. */
+  pack(j: number, width: number): Uint32Array {
+    this.#exports.pack(this.#at.packed, this.#modulus(j).x, this.#n, width);
+    return this.#words(this.#at.packed, (width * this.#n * 15) / 16);
   }
 
   /** Takes all residues apart into lanes. Whether what lies above them is at most `maxTop` in every coefficient. */

@@ -28,6 +28,22 @@ export function packedBytes({ ring }: RlweParameters, { width }: Group): number 
   return (width * ring.dimension * 30) / 8;
 }
 
+/** Group by group, prime by prime: the packed words of each, as a view on the bytes where they are aligned. */
+export function eachBlock(
+  parameters: RlweParameters,
+  bytes: Uint8Array,
+  visit: (group: Group, j: number, packed: Uint32Array) => void,
+): void {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes);
+  let at = aligned.byteOffset;
+  for (const group of groupsOf(parameters)) {
+    const size = packedBytes(parameters, group);
+    for (let j = 0; j < parameters.ring.primes.length; j++, at += size) {
+      visit(group, j, new Uint32Array(aligned.buffer, at, size / 4));
+    }
+  }
+}
+
 /** Writes `from` into the first `width` of every four words; the others become 0, and so does what `from` does not reach. */
 export function widen(to: Uint32Array, from: Uint32Array, width: number): void {
   if (width === 4) {
@@ -36,20 +52,21 @@ export function widen(to: Uint32Array, from: Uint32Array, width: number): void {
     return;
   }
   to.fill(0);
-  for (let i = 0, at = 0; i < from.length; i++) {
-    to[at] = from[i]!;
-    at += at % 4 === width - 1 ? 5 - width : 1;
+  for (let i = 0, row = 0; i < from.length; i += width, row += 4) {
+    const end = Math.min(width, from.length - i);
+    for (let k = 0; k < end; k++) to[row + k] = from[i + k]!;
   }
 }
 
 /** The inverse: the first `width` of every four words, until `to` is full. */
 export function narrow(to: Uint32Array, from: Uint32Array, width: number): void {
-  if (width === 4) to.set(from.subarray(0, to.length));
-  else {
-    for (let i = 0, at = 0; i < to.length; i++) {
-      to[i] = from[at]!;
-      at += at % 4 === width - 1 ? 5 - width : 1;
-    }
+  if (width === 4) {
+    to.set(from.subarray(0, to.length));
+    return;
+  }
+  for (let i = 0, row = 0; i < to.length; i += width, row += 4) {
+    const end = Math.min(width, to.length - i);
+    for (let k = 0; k < end; k++) to[i + k] = from[row + k]!;
   }
 }
 

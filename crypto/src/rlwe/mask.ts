@@ -14,10 +14,10 @@ import { CryptoError } from '../errors.ts';
 import { sha256 } from '../hash.ts';
 import type { RandomSource } from '../random.ts';
 import { kernelOf } from './kernel.ts';
-import { keyStream } from './key-stream.ts';
-import type { KeyStream } from './key-stream.ts';
-import { groupsOf, narrow } from './layout.ts';
-import { checkMasked, eachBlock, MaskedSum } from './masked-sum.ts';
+import { keyStream } from '../key-stream.ts';
+import type { KeyStream } from '../key-stream.ts';
+import { eachBlock, groupsOf, narrow } from './layout.ts';
+import { checkMasked, MaskedSum } from './masked-sum.ts';
 import { encodeRlweParameters } from './parameters.ts';
 import type { RlweParameters } from './parameters.ts';
 
@@ -74,7 +74,7 @@ export function rlweMask(parameters: RlweParameters, context: Uint8Array): RlweM
   return {
     parameters,
     mask: (vector, random) => maskVector(parameters, seed, vector, random),
-    check: (masked) => checkMasked(parameters, kernel, masked),
+    check: (masked) => checkMasked(parameters, masked),
     sum: () => new MaskedSum(parameters, kernel),
     unmask: (sum, keySum) => unmaskSum(parameters, seed, sum, keySum),
   };
@@ -110,7 +110,7 @@ function maskVector(
       }
       kernel.encode(j);
       kernel.addKeyTimes(j, publicStream(seed, group.index, j));
-      narrow(packed, kernel.pack(j), group.width);
+      packed.set(kernel.pack(j, group.width));
     });
     return drawn;
   });

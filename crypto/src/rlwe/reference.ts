@@ -2,7 +2,7 @@
  * The mask as `docs/protocol/rlwe-mask.md` states it, on BigInt and without any transform of speed: the twin that the kernel is held
  * against. Not for use: it is slow, and its time depends on secrets.
  */
-import { keyStream } from './key-stream.ts';
+import { keyStream } from '../key-stream.ts';
 import type { Gaussian } from './gaussian.ts';
 import { groupsOf } from './layout.ts';
 import type { Group } from './layout.ts';

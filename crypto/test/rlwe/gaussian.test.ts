@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { discreteGaussian } from '../../src/rlwe/gaussian.ts';
 import type { Gaussian } from '../../src/rlwe/gaussian.ts';
 import { kernelOf } from '../../src/rlwe/kernel.ts';
-import { keyStream } from '../../src/rlwe/key-stream.ts';
+import { keyStream } from '../../src/key-stream.ts';
 import { referenceSamples } from '../../src/rlwe/reference.ts';
 import { ERROR, SECRET } from '../../src/rlwe/ring.ts';
 

@@ -213,48 +213,59 @@ describe('encoding and decoding', () => {
 });
 
 describe('vectors', () => {
-  test('pack writes 30 bits a residue, and unpack reads them back', () => {
+  test('pack writes 30 bits a residue, and accumulate reads them back', () => {
     const cases = fc
       .tuple(prime, fc.constantFrom(16, 32))
       .chain(([q, n]) => fc.tuple(fc.constant(q), fc.constant(n), vectors(n, q)));
     fc.assert(
       fc.property(cases, ([q, n, x]) => {
         words(X, 4 * n).set(x);
-        exports.pack(Y, X, n);
+        exports.pack(Y, X, n, 4);
         for (let k = 0; k < 4; k++) {
           const block = lane(X, n, k).reduceRight((bits, residue) => (bits << 30n) | residue, 0n);
           const packed = Array.from({ length: (15 * n) / 16 }, (_, i) => BigInt(words(Y, 4 * n)[4 * i + k]!));
           expect(packed.reduceRight((bits, word) => (bits << 32n) | word, 0n)).toBe(block);
         }
-        words(X, 4 * n).fill(7);
-        expect(exports.unpack(X, Y, n, q)).toBe(1);
+        words(X, 4 * n).fill(0);
+        expect(exports.check(Y, n, q, 4)).toBe(1);
+        expect(exports.accumulate(X, Y, n, q, 4)).toBe(1);
         expect(Array.from(words(X, 4 * n))).toEqual(x);
       }),
     );
   });
 
-  test('unpack objects to a residue that is not below q, wherever it stands', () => {
+  test('check and accumulate object to a residue that is not below q, wherever it stands', () => {
     fc.assert(
       fc.property(prime, fc.nat(63), fc.oneof(fc.constant(0), fc.nat(1000)), (q, at, excess) => {
         words(X, 64).fill(q - 1);
         words(X, 64)[at] = q + excess;
-        exports.pack(Y, X, 16);
-        expect(exports.unpack(X, Y, 16, q)).toBe(0);
+        exports.pack(Y, X, 16, 4);
+        expect(exports.check(Y, 16, q, 4)).toBe(0);
+        words(X, 64).fill(5);
+        expect(exports.accumulate(X, Y, 16, q, 4)).toBe(0);
+        exports.retract(X, Y, 16, q, 4);
+        expect(Array.from(words(X, 64))).toEqual(new Array(64).fill(5));
       }),
     );
   });
 
-  test('add is addition modulo q', () => {
+  test('accumulate is addition modulo q, retract its inverse, and a narrow group has the words of its polynomials alone', () => {
+    const cases = fc
+      .tuple(prime, fc.integer({ min: 1, max: 4 }))
+      .chain(([q, width]) => fc.tuple(fc.constant(q), fc.constant(width), vectors(16, q), vectors(16, q)));
     fc.assert(
-      fc.property(
-        prime.chain((q) => fc.tuple(fc.constant(q), vectors(4, q), vectors(4, q))),
-        ([q, a, b]) => {
-          words(X, 16).set(a);
-          words(Y, 16).set(b);
-          exports.add(X, Y, 4, q);
-          expect(Array.from(words(X, 16))).toEqual(a.map((value, i) => (value + b[i]!) % q));
-        },
-      ),
+      fc.property(cases, ([q, width, a, b]) => {
+        const narrow = b.map((value, i) => (i % 4 < width ? value : 0));
+        words(X, 64).set(narrow);
+        words(Y, 64).fill(99);
+        exports.pack(Y, X, 16, width);
+        expect(words(Y, 64)[15 * width]).toBe(99);
+        words(X, 64).set(a);
+        exports.accumulate(X, Y, 16, q, width);
+        expect(Array.from(words(X, 64))).toEqual(a.map((value, i) => (value + narrow[i]!) % q));
+        exports.retract(X, Y, 16, q, width);
+        expect(Array.from(words(X, 64))).toEqual(a);
+      }),
     );
   });
 

@@ -2,7 +2,7 @@
 import { concatBytes, equalBytes, exchangeKeyFromSecret, seal, splitSecret } from '@carapace/crypto';
 import type { ExchangePublicKey, RandomSource } from '@carapace/crypto';
 import { bindingOf, commitmentTo, sealedText, sealingKeyOf } from '../derivation.ts';
-import { graphOf } from '../graph.ts';
+import { graphOf, shareCoordinate } from '../graph.ts';
 import { checkAdvertisedKeys, checkDistinctKeys } from '../key-list.ts';
 import { contextOf, leastMembers } from '../session.ts';
 import { Stop } from '../stop.ts';
@@ -55,7 +55,7 @@ function dealShares(
   const { session, member: dealer, secrets } = state;
   const own = exchangeKeyFromSecret(secrets.sealing);
   const holders = new Set(graphOf(session, keys).peers(dealer));
-  const xs = Array.from(holders, (_, place) => place + 1);
+  const xs = Array.from(holders, (_, place) => shareCoordinate(place));
   const selfShares = splitSecret(secrets.self, session.threshold, xs, random);
   const keyShares = splitSecret(secrets.mask, session.threshold, xs, random);
   const held = keys.filter((advertised) => holders.has(advertised.member));

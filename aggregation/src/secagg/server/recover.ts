@@ -111,10 +111,10 @@ function sharesOf({ state, binding, graph, disclosed }: Book, subject: number): 
   const { threshold } = state.session;
   const dealing = state.dealings.get(subject)!;
   const shares: Share[] = [];
-  for (const holder of graph.peers(subject)) {
+  for (const [place, holder] of graph.peers(subject).entries()) {
     const disclosure = disclosed.get(holder)?.get(subject);
     if (disclosure === undefined || !isGoodShare(dealing, holder, disclosure, binding)) continue;
-    shares.push({ x: shareCoordinate(graph, subject, holder), value: shareIn(disclosure)! });
+    shares.push({ x: shareCoordinate(place), value: shareIn(disclosure)! });
     if (shares.length === threshold) return shares;
   }
   throw new Unrecoverable(

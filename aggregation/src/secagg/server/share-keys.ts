@@ -3,6 +3,7 @@ import { graphOf } from '../graph.ts';
 import { contextOf, isSparse } from '../session.ts';
 import { Stop } from '../stop.ts';
 import { decodeDealing, encodeDelivery, encodeSparseDelivery } from '../wire/share-keys.ts';
+import type { Dealing, DealtShares } from '../wire/share-keys.ts';
 import { admit, membersOf, requireEnough } from './admit.ts';
 import type { Collecting, Sharing } from './state.ts';
 
@@ -29,12 +30,23 @@ export function closeSharing(state: Sharing): Collecting {
   return { ...state, phase: 'collecting', inputs: new Map() };
 }
 
+/** Asked for every share of every dealer when a round ends. */
+const byHolder = new WeakMap<Dealing, ReadonlyMap<number, DealtShares>>();
+
+/** What a dealer dealt to one holder. */
+export function dealtTo(dealing: Dealing, holder: number): DealtShares | undefined {
+  const known = byHolder.get(dealing) ?? new Map(dealing.shares.map((share) => [share.member, share]));
+  byHolder.set(dealing, known);
+  return known.get(holder);
+}
+
 /** The shares that its peers dealt to one member. */
 export function deliveryTo({ session, keys, dealings }: Collecting, holder: number): Uint8Array<ArrayBuffer> {
   const shares = graphOf(session, keys)
     .peers(holder)
     .flatMap((dealer) => {
-      const share = dealings.get(dealer)?.shares.find(({ member }) => member === holder);
+      const dealing = dealings.get(dealer);
+      const share = dealing && dealtTo(dealing, holder);
       return share === undefined ? [] : [{ ...share, member: dealer }];
     });
   const context = contextOf(session);

@@ -7,6 +7,7 @@ import { Stop } from '../stop.ts';
 import { decodeUnmaskReply } from '../wire/unmask.ts';
 import type { Disclosure, UnmaskReply } from '../wire/unmask.ts';
 import { admit } from './admit.ts';
+import { dealtTo } from './share-keys.ts';
 import type { Dealing } from '../wire/share-keys.ts';
 import type { Unmasking } from './state.ts';
 import type { Accusation } from './accusation.ts';
@@ -67,7 +68,7 @@ export function isGoodShare(dealing: Dealing, holder: number, disclosure: Disclo
 }
 
 function judge(dealing: Dealing, holder: number, disclosure: Disclosure, binding: Uint8Array): boolean {
-  const dealt = dealing.shares.find(({ member }) => member === holder)!;
+  const dealt = dealtTo(dealing, holder)!;
   const share = shareIn(disclosure);
   const [kind, commitment]: [CommittedSecret, Uint8Array] =
     disclosure.kind === 'survivor' ? ['self-share', dealt.selfCommitment] : ['key-share', dealt.keyCommitment];

@@ -214,51 +214,131 @@ export function multiplySubtract(x: usize, a: usize, key: usize, n: u32, prime: 
   }
 }
 
-/** sum := sum + x mod q, both below q. */
-export function add(sum: usize, x: usize, count: u32, prime: u32): void {
-  const q = i32x4.splat(prime);
-  for (let i: u32 = 0; i < count; i++, sum += 16, x += 16) {
-    v128.store(sum, reduce(i32x4.add(v128.load(sum), v128.load(x)), q));
+/** The next word of each of the first `width` polynomials; 0 for the others. */
+// @ts-ignore: decorator
+@inline
+function loadRow(from: usize, width: u32): v128 {
+  if (width == 4) return v128.load(from);
+  if (width == 1) return v128.load_zero<u32>(from);
+  const two = v128.load_zero<u64>(from);
+  return width == 2 ? two : v128.load_lane<u32>(from, two, 2, 8);
+}
+
+// @ts-ignore: decorator
+@inline
+function storeRow(to: usize, row: v128, width: u32): void {
+  if (width == 4) v128.store(to, row);
+  else if (width == 1) v128.store_lane<u32>(to, row, 0);
+  else {
+    v128.store_lane<u64>(to, row, 0);
+    if (width == 3) v128.store_lane<u32>(to, row, 2, 8);
   }
 }
 
-/** 16 vectors of 30-bit residues into 15 vectors, lane by lane: word k of a lane ends with the first 30 - 2k bits of residue k + 1. */
-export function pack(to: usize, from: usize, count: u32): void {
+/**
+ * 16 vectors of 30-bit residues into 15 rows, lane by lane: word k of a lane ends with the first 30 - 2k bits of residue k + 1. A row has
+ * the words of the first `width` lanes.
+ */
+export function pack(to: usize, from: usize, count: u32, width: u32): void {
+  const bytes = <usize>width << 2;
   for (let i: u32 = 0; i < count; i += 16) {
     let before = v128.load(from);
     for (let k: i32 = 0; k < 15; k++) {
       const next = v128.load(from + (<usize>(k + 1) << 4));
-      v128.store(to, v128.or(i32x4.shr_u(before, 2 * k), i32x4.shl(next, 30 - 2 * k)));
+      storeRow(to, v128.or(i32x4.shr_u(before, 2 * k), i32x4.shl(next, 30 - 2 * k)), width);
       before = next;
-      to += 16;
+      to += bytes;
     }
     from += 256;
   }
 }
 
-/** The inverse of `pack`. Whether every residue is below q; a lane that is not used holds zeros. */
-export function unpack(to: usize, from: usize, count: u32, prime: u32): bool {
-  const mask = i32x4.splat(0x3fffffff);
-  const q = i32x4.splat(prime);
-  let wrong = i32x4.splat(0);
-  for (let i: u32 = 0; i < count; i += 16) {
-    let before = i32x4.splat(0);
-    for (let k: i32 = 0; k < 15; k++) {
-      const word = v128.load(from);
-      // At k = 0 there is nothing before, and a shift by 32 is one by 0: before is zero.
-      const residue = v128.and(v128.or(i32x4.shr_u(before, 32 - 2 * k), i32x4.shl(word, 2 * k)), mask);
-      wrong = v128.or(wrong, i32x4.ge_u(residue, q));
-      v128.store(to, residue);
-      before = word;
-      from += 16;
-      to += 16;
-    }
-    const last = i32x4.shr_u(before, 2);
-    wrong = v128.or(wrong, i32x4.ge_u(last, q));
-    v128.store(to, last);
-    to += 16;
+/** What is done with each residue, once it is read. */
+const CHECK = 0;
+const ADD = 1;
+const SUBTRACT = 2;
+
+/** Residue k of a block of 16: the last bits of word k - 1 below the first of word k. */
+// @ts-ignore: decorator
+@inline
+function residueOf(before: v128, word: v128, k: i32): v128 {
+  return v128.and(v128.or(i32x4.shr_u(before, 32 - 2 * k), i32x4.shl(word, 2 * k)), i32x4.splat(0x3fffffff));
+}
+
+/** Does it, and gives the residue back. */
+// @ts-ignore: decorator
+@inline
+function take(sum: usize, residue: v128, q: v128, action: i32): v128 {
+  if (action == ADD) v128.store(sum, reduce(i32x4.add(v128.load(sum), residue), q));
+  if (action == SUBTRACT) {
+    // A residue that was not below q left a sum that was not either: both are below 2q.
+    const q2 = i32x4.add(q, q);
+    const rest = i32x4.add(i32x4.sub(v128.load(sum), residue), q2);
+    v128.store(sum, reduce(reduce(rest, q2), q));
   }
-  return !v128.any_true(wrong);
+  return residue;
+}
+
+/** Unrolled, because a shift by a constant is twice as fast. */
+// @ts-ignore: decorator
+@inline
+function eachResidue(sum: usize, from: usize, count: u32, prime: u32, width: u32, action: i32): bool {
+  const q = i32x4.splat(prime);
+  const bytes = <usize>width << 2;
+  let top = i32x4.splat(0);
+  for (let i: u32 = 0; i < count; i += 16) {
+    const w0 = loadRow(from, width);
+    top = i32x4.max_u(top, take(sum, v128.and(w0, i32x4.splat(0x3fffffff)), q, action));
+    const w1 = loadRow(from + 1 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 16, residueOf(w0, w1, 1), q, action));
+    const w2 = loadRow(from + 2 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 32, residueOf(w1, w2, 2), q, action));
+    const w3 = loadRow(from + 3 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 48, residueOf(w2, w3, 3), q, action));
+    const w4 = loadRow(from + 4 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 64, residueOf(w3, w4, 4), q, action));
+    const w5 = loadRow(from + 5 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 80, residueOf(w4, w5, 5), q, action));
+    const w6 = loadRow(from + 6 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 96, residueOf(w5, w6, 6), q, action));
+    const w7 = loadRow(from + 7 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 112, residueOf(w6, w7, 7), q, action));
+    const w8 = loadRow(from + 8 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 128, residueOf(w7, w8, 8), q, action));
+    const w9 = loadRow(from + 9 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 144, residueOf(w8, w9, 9), q, action));
+    const w10 = loadRow(from + 10 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 160, residueOf(w9, w10, 10), q, action));
+    const w11 = loadRow(from + 11 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 176, residueOf(w10, w11, 11), q, action));
+    const w12 = loadRow(from + 12 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 192, residueOf(w11, w12, 12), q, action));
+    const w13 = loadRow(from + 13 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 208, residueOf(w12, w13, 13), q, action));
+    const w14 = loadRow(from + 14 * bytes, width);
+    top = i32x4.max_u(top, take(sum + 224, residueOf(w13, w14, 14), q, action));
+    top = i32x4.max_u(top, take(sum + 240, i32x4.shr_u(w14, 2), q, action));
+    from += 15 * bytes;
+    sum += 256;
+  }
+  return !v128.any_true(i32x4.ge_u(top, q));
+}
+
+/** Whether all packed residues are below q. */
+export function check(from: usize, count: u32, prime: u32, width: u32): bool {
+  return eachResidue(0, from, count, prime, width, CHECK);
+}
+
+/** sum := sum + the packed residues mod q, sum below q. Whether all of them are below q. */
+export function accumulate(sum: usize, from: usize, count: u32, prime: u32, width: u32): bool {
+  return width == 4
+    ? eachResidue(sum, from, count, prime, 4, ADD)
+    : eachResidue(sum, from, count, prime, width, ADD);
+}
+
+/** The inverse of `accumulate`, for residues of any size. */
+export function retract(sum: usize, from: usize, count: u32, prime: u32, width: u32): void {
+  eachResidue(sum, from, count, prime, width, SUBTRACT);
 }
 
 /**

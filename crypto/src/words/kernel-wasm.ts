@@ -1,0 +1,3 @@
+/** Compiled from `crypto/src/words/assembly/kernel.ts` by `npm run kernels`; 191 bytes of WebAssembly. Not to be edited. */
+export const KERNEL_WASM: string =
+  'AGFzbQEAAAABBwFgA39/fwACDwEDZW52Bm1lbW9yeQIAAAMDAgAABxsDA2FkZAABCHN1YnRyYWN0AAAGbWVtb3J5AgAKeQI7AQF/A0AgAiADSwRAIAAgAP0ABAAgAf0ABAD90QH9CwQAIANBAWohAyAAQRBqIQAgAUEQaiEBDAELCws7AQF/A0AgAiADSwRAIAAgAP0ABAAgAf0ABAD9zgH9CwQAIANBAWohAyAAQRBqIQAgAUEQaiEBDAELCws=';
