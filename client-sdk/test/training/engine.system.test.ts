@@ -451,7 +451,10 @@ describe('local training', () => {
     await expect(local('none', none)(workOf(model))).rejects.toMatchObject({ code: 'DATA_INVALID' });
     await expect(local('none', pictures(4, 100))(workOf(model))).rejects.toMatchObject({ code: 'DATA_INVALID' });
     const eleven = { ...pictures(2), labels: Int32Array.of(0, 10) };
-    await expect(local('none', eleven)(workOf(model))).rejects.toMatchObject({ code: 'DATA_INVALID' });
+    await expect(local('none', eleven)(workOf(model))).rejects.toMatchObject({
+      code: 'DATA_INVALID',
+      message: 'DATA_INVALID: the label of example 1 is not a class from 0 to 9',
+    });
   });
 });
 
