@@ -124,6 +124,8 @@ export interface Records {
   ): Promise<ProtocolMessage[]>;
   /** The session, and every message of it. */
   deleteSession(round: RoundId): Promise<void>;
+  /** Those of all rounds that have ended. */
+  deleteEndedSessions(): Promise<void>;
 
   // clients
   insertClient(client: NewClient, now: Instant): Promise<void>;

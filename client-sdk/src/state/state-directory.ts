@@ -29,6 +29,14 @@ export interface Membership {
   readonly authority?: PublicKey;
 }
 
+/** This client's part in a session of secure aggregation. */
+export interface ProtocolJournal {
+  readonly round: RoundId;
+  /** Whether the coordinator has admitted the masked input: what is left is to unmask the sum. */
+  readonly admitted: boolean;
+  readonly state: Uint8Array;
+}
+
 /** Sequence numbers are reserved this many at a time: one fsync serves many calls, and a crash only skips numbers. */
 const SEQUENCE_BLOCK = 1_000n;
 const KEPT_BLOBS = 6;
@@ -114,22 +122,28 @@ export class StateDirectory {
   }
 
   /** The part in a session of secure aggregation that is under way; it holds the secrets of that session. */
-  async protocol(): Promise<{ readonly round: RoundId; readonly state: Uint8Array } | null> {
+  async protocol(): Promise<ProtocolJournal | null> {
     const stored = await readIfPresent(this.#path('protocol.bin'));
     if (stored === null) return null;
     try {
       const reader = new Reader(new Uint8Array(stored));
       const round = parseRoundId(reader.text(80)).id;
+      const admitted = reader.u8() === 1;
       const state = reader.blob(reader.remaining);
       reader.end();
-      return { round, state };
+      return { round, admitted, state };
     } catch (cause) {
       throw corrupt('protocol.bin', 'it does not parse', cause);
     }
   }
 
-  async keepProtocol(round: RoundId, state: Uint8Array): Promise<void> {
-    await replaceFile(this.#path('protocol.bin'), new Writer().text(round).blob(state).finish());
+  async keepProtocol({ round, admitted, state }: ProtocolJournal): Promise<void> {
+    const bytes = new Writer()
+      .text(round)
+      .u8(admitted ? 1 : 0)
+      .blob(state)
+      .finish();
+    await replaceFile(this.#path('protocol.bin'), bytes);
   }
 
   async dropProtocol(): Promise<void> {

@@ -322,10 +322,10 @@ describe('the journal of the protocol', () => {
     expect(await (await reopened()).protocol()).toBeNull();
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 2_000 }), async (bytes) => {
-        await (await reopened()).keepProtocol(round, Uint8Array.of(1, 2, 3));
-        await (await reopened()).keepProtocol(next, bytes);
+        await (await reopened()).keepProtocol({ round, admitted: false, state: Uint8Array.of(1, 2, 3) });
+        await (await reopened()).keepProtocol({ round: next, admitted: true, state: bytes });
         const kept = await (await reopened()).protocol();
-        expect(kept?.round).toBe(next);
+        expect([kept?.round, kept?.admitted]).toEqual([next, true]);
         expect(toHex(kept?.state ?? new Uint8Array(1))).toBe(toHex(bytes));
         await (await reopened()).dropProtocol();
         expect(await (await reopened()).protocol()).toBeNull();
@@ -338,7 +338,7 @@ describe('the journal of the protocol', () => {
   });
 
   test('does not take half of it, or more than it', async () => {
-    await (await reopened()).keepProtocol(round, new Uint8Array(50));
+    await (await reopened()).keepProtocol({ round, admitted: false, state: new Uint8Array(50) });
     const whole = new Uint8Array(readFileSync(path('protocol.bin')));
     for (let length = 0; length < whole.length; length++) {
       writeFileSync(path('protocol.bin'), whole.subarray(0, length));
@@ -349,7 +349,7 @@ describe('the journal of the protocol', () => {
   });
 
   test('only its owner may read it', async () => {
-    await (await reopened()).keepProtocol(round, new Uint8Array(50));
+    await (await reopened()).keepProtocol({ round, admitted: false, state: new Uint8Array(50) });
     expect(statSync(path('protocol.bin')).mode & 0o777).toBe(0o600);
   });
 });

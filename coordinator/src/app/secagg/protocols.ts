@@ -3,8 +3,24 @@
  * round's own step. What the state machine of `aggregation` makes of them is computed from these, and kept in memory only
  * so that it is not computed again for every message; another process computes the same.
  */
-import { audienceOf, decodeSession, messageFor, openSession, secaggServerStep } from '@carapace/aggregation';
-import type { ClientId, Digest, RoundId, SecaggRefusal, ServerState, Session, SignedSeed } from '@carapace/aggregation';
+import {
+  audienceOf,
+  decodeSession,
+  maskedInputBytes,
+  messageFor,
+  openSession,
+  secaggServerStep,
+} from '@carapace/aggregation';
+import type {
+  Accusation,
+  ClientId,
+  Digest,
+  RoundId,
+  SecaggRefusal,
+  ServerState,
+  Session,
+  SignedSeed,
+} from '@carapace/aggregation';
 import type { MessageStep, ProtocolStep, RoundEvent, RoundState } from '../../domain/round.ts';
 import { CoordinatorError } from '../../errors.ts';
 import type { ClientRecord, ProtocolMessage, Records, RoundRecord, SessionRecord } from '../../ports.ts';
@@ -42,6 +58,8 @@ export interface OpenOrder {
 export class Protocols {
   readonly #ctx: Context;
   readonly #states = new Map<RoundId, ServerState>();
+  /** Replays from the records that are under way: after a start every waiting client asks at once. */
+  readonly #replays = new Map<RoundId, Promise<Taken>>();
 
   constructor(ctx: Context) {
     this.#ctx = ctx;
@@ -65,11 +83,13 @@ export class Protocols {
     const before = await this.#reach(store, round);
     const member = memberOf(before, client.id);
     if (stepOf(before) !== step) throw notNow(round, step);
-    const { state, refusal } = apply(before, { step, member, message });
+    const { state, refusal, accusations } = apply(before, { step, member, message });
     if (refusal !== null) throw refused(refusal.code, refusal.why);
     const admission = await store.admitProtocolMessage(round.id, { step, member, message });
     if (admission === 'other') throw refused('SECAGG_DUPLICATE', 'another message of this step was sent before');
     if (admission === 'closed') throw notNow(round, step);
+    if (admission === 'again') return;
+    for (const accusation of accusations) this.#tellAccused(round, before, accusation.member, accusation.code);
     const now = this.#states.get(round.id);
     this.#states.set(
       round.id,
@@ -96,14 +116,19 @@ export class Protocols {
     return requireSession(this.#ctx.store, round.id);
   }
 
-  /** How a masked input would be taken now: null, or why not. */
-  async judgeInput(round: RoundRecord, client: ClientRecord): Promise<(message: Uint8Array) => SecaggRefusal | null> {
+  /** How long a masked input is, and how one would be taken now: null, or why not. */
+  async judgeInput(
+    round: RoundRecord,
+    client: ClientRecord,
+  ): Promise<{ readonly bytes: number; readonly judge: (message: Uint8Array) => SecaggRefusal | null }> {
     const state = await this.#reach(this.#ctx.store, round);
     const member = memberOf(state, client.id);
-    return (message) => {
-      const { effects } = secaggServerStep(state, { kind: 'message', from: member, message });
-      const refusal = effects.find((effect) => effect.kind === 'refuse');
-      return refusal?.code ?? null;
+    return {
+      bytes: 'session' in state ? maskedInputBytes(state.session) : 0,
+      judge: (message) => {
+        const { effects } = secaggServerStep(state, { kind: 'message', from: member, message });
+        return effects.find((effect) => effect.kind === 'refuse')?.code ?? null;
+      },
     };
   }
 
@@ -134,6 +159,11 @@ export class Protocols {
     this.#states.delete(id);
   }
 
+  /** Other processes may have ended rounds that this one still remembers. */
+  rememberOnly(running: ReadonlySet<RoundId>): void {
+    for (const id of this.#states.keys()) if (!running.has(id)) this.#states.delete(id);
+  }
+
   #tellAccused(round: RoundRecord, state: ServerState, member: number, code: SecaggRefusal): void {
     if (!('session' in state)) return;
     const client = state.session.cohort[member]!.client;
@@ -150,15 +180,23 @@ export class Protocols {
   /** The state that the records amount to, up to the step that the round is in and the messages that came for it. */
   async #reach(records: Records, round: RoundRecord): Promise<ServerState> {
     const kept = this.#states.get(round.id);
-    const first = await this.#catchUp(records, round, kept ?? (await this.#opened(records, round.id)));
+    const first = await (kept === undefined ? this.#replay(records, round) : this.#catchUp(records, round, kept));
     // Of two messages that exclude each other (one key of two clients) both may have been admitted at once. Which of them counts must
     // not depend on who came first here: it is the one of the lower member, as it is in every process that starts from the records.
-    const { state } =
-      first.disputed && kept !== undefined
-        ? await this.#catchUp(records, round, await this.#opened(records, round.id))
-        : first;
+    const { state } = first.disputed && kept !== undefined ? await this.#replay(records, round) : first;
     this.#states.set(round.id, state);
     return state;
+  }
+
+  /** From the beginning; one at a time for all who ask, but for a transaction, which sees by its own eyes alone. */
+  async #replay(records: Records, round: RoundRecord): Promise<Taken> {
+    if (records !== this.#ctx.store) return this.#catchUp(records, round, await this.#opened(records, round.id));
+    const known = this.#replays.get(round.id);
+    // What it missed since it began is caught up with.
+    if (known !== undefined) return this.#catchUp(records, round, (await known).state);
+    const replay = this.#opened(records, round.id).then((opened) => this.#catchUp(records, round, opened));
+    this.#replays.set(round.id, replay);
+    return replay.finally(() => this.#replays.delete(round.id));
   }
 
   async #catchUp(records: Records, round: RoundRecord, from: ServerState): Promise<Taken> {
@@ -209,11 +247,16 @@ interface Taken {
 function apply(
   state: ServerState,
   { member, message, step }: ProtocolMessage,
-): { state: ServerState; refusal: { readonly code: SecaggRefusal; readonly why: string } | null } {
-  if (stepOf(state) !== step) return { state, refusal: null };
+): {
+  readonly state: ServerState;
+  readonly refusal: { readonly code: SecaggRefusal; readonly why: string } | null;
+  readonly accusations: readonly Accusation[];
+} {
+  if (stepOf(state) !== step) return { state, refusal: null, accusations: [] };
   const outcome = secaggServerStep(state, { kind: 'message', from: member, message });
   const refusal = outcome.effects.find((effect) => effect.kind === 'refuse');
-  return { state: outcome.state, refusal: refusal ?? null };
+  const accusations = outcome.effects.filter((effect) => effect.kind === 'accuse');
+  return { state: outcome.state, refusal: refusal ?? null, accusations };
 }
 
 function stepOf(state: ServerState): ProtocolStep | 'failed' | null {
