@@ -415,6 +415,7 @@ export interface JobQueue {
   counts(): Promise<Readonly<Record<string, number>>>;
   /** False when the backend does not answer: rounds go on, because the records are the truth. */
   healthy(timeoutMs: number): Promise<boolean>;
+  /** Begins nothing more and waits for what runs; what has not ended in time is given back, and tried again by whoever works then. */
   close(deadlineMs: number): Promise<void>;
 }
 
