@@ -52,7 +52,8 @@ describe('the plan of a task', () => {
   });
 
   test('over-selection is exact in the decimals that were written, rounded up', () => {
-    // In binary64, 10 x 1.1 is a hair above 11.
+    // In binary64, 50 x 1.1 is a hair above 55.
+    expect(planWith({ target: 50, overSelection: 1.1 }).cohort).toBe(55);
     expect(planWith({ target: 10, overSelection: 1.1 }).cohort).toBe(11);
     expect(planWith({ target: 1_000_000, overSelection: 1.1 }).cohort).toBe(1_100_000);
     expect(planWith({ target: 3, overSelection: 1.34 }).cohort).toBe(5);

@@ -96,6 +96,16 @@ const MUTANTS: Readonly<Record<string, Mutant>> = {
         ? { state: { kind: 'abandoned', reason: 'quorum-not-met', during: 'collecting', at: event.now }, effects: [] }
         : null,
   },
+  'closes a protocol with nobody to lose': {
+    law: 'R7',
+    fault: (state, event) =>
+      state.kind === 'collecting' &&
+      state.plan.stepMs !== null &&
+      event.kind === 'tally' &&
+      event.tally.reported >= state.plan.target
+        ? step(state, { ...event, tally: { ...event.tally, outstanding: 0 } })
+        : null,
+  },
   'closes without dismissing': {
     law: 'R8',
     fault: (state, _event, right) => (state.kind === 'collecting' ? without(right, 'dismiss') : null),

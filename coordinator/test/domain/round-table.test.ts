@@ -351,6 +351,18 @@ test('what a state carries into the next one', () => {
   });
 });
 
+test('a protocol waits for some more than must stay, until nobody is outstanding or the deadline has come', () => {
+  const withQuorum = (minimum: number) => ({ ...STATES.collecting, plan: { ...SECURE, minimum } });
+  expect(step(withQuorum(3), tally(2_000, 4, 2)).state.kind).toBe('unmasking');
+  expect(step(withQuorum(4), tally(2_000, 4, 2)).state.kind).toBe('collecting');
+  expect(step(withQuorum(4), tally(2_000, 5, 1)).state.kind).toBe('unmasking');
+  expect(step(withQuorum(5), tally(2_000, 5, 1)).state.kind).toBe('collecting');
+  expect(step(withQuorum(5), tally(2_000, 5, 0)).state.kind).toBe('unmasking');
+  expect(step(withQuorum(5), tally(11_000, 5, 1)).state.kind).toBe('unmasking');
+  // No more than all can be waited for.
+  expect(step(withQuorum(6), tally(2_000, 6, 0)).state.kind).toBe('unmasking');
+});
+
 test.each(WHERE)('%s: whoever ends needs no observation, whoever runs does', (place) => {
   const state = PLACES[place];
   expect(observation(state) === null).toBe(isTerminal(state));
