@@ -74,6 +74,8 @@ export type {
   Strategy,
   Task,
 } from './task.ts';
+export { workDigest } from './work-digest.ts';
+export type { Work } from './work-digest.ts';
 export { WeightedSum } from './weighted-sum.ts';
 export { PROTOCOL_VERSION } from './wire/assignment.ts';
 export type { Assignment, Receipt } from './wire/assignment.ts';

@@ -75,6 +75,7 @@ const COUNT = { min: 1, max: 1_000_000, integer: true } as const;
 const SECONDS = { min: 1, max: 2_592_000 } as const;
 const RATE = { min: 1e-9, max: 1e3 } as const;
 const EVERY = { ...SMALLEST, schedule: { kind: 'every', seconds: 60 } };
+const SECURE = withValue('protection.kind', 'secagg');
 
 const BOUNDS: Readonly<Record<string, Bound>> = {
   'cohort.target': { ...COUNT, required: true, given: withValue('cohort.minimum', 1) },
@@ -90,6 +91,9 @@ const BOUNDS: Readonly<Record<string, Bound>> = {
   'training.optimizer.learningRate': RATE,
   'training.optimizer.momentum': { min: 0, max: 0.9999 },
   'strategy.serverLearningRate': RATE,
+  'protection.clip': { min: 1e-6, max: 1e6, given: SECURE },
+  'protection.bits': { min: 4, max: 24, integer: true, given: SECURE },
+  'protection.stepSeconds': { min: 1, max: 86_400, given: SECURE },
   'schedule.seconds': { ...SECONDS, required: true, given: EVERY },
   rounds: { ...COUNT, nullable: true },
 };
@@ -126,6 +130,13 @@ describe.each(Object.entries(BOUNDS))('%s', (path, { min, max, integer, nullable
   });
 });
 
+/** What else must be set for a choice to make sense. */
+const GIVEN: Readonly<Record<string, Document>> = {
+  every: EVERY,
+  cron: withValue('schedule.pattern', '0 3 * * *'),
+  'protection.mode': SECURE,
+};
+
 const CHOICES: Readonly<Record<string, readonly string[]>> = {
   'training.optimizer.kind': ['sgd'],
   'training.loss': [
@@ -135,22 +146,22 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
     'mean-squared-error',
   ],
   'strategy.kind': ['fedavg'],
-  'protection.kind': ['clear'],
+  'protection.kind': ['clear', 'secagg'],
+  'protection.mode': ['auto', 'words', 'rlwe'],
   'schedule.kind': ['continuous', 'every', 'cron'],
 };
 
 describe.each(Object.entries(CHOICES))('%s', (path, choices) => {
   test('every choice is taken', () => {
     for (const choice of choices) {
-      const given = { ...SMALLEST, ...(choice === 'every' ? EVERY : {}) };
-      const document = withValue(path, choice, choice === 'cron' ? withValue('schedule.pattern', '0 3 * * *') : given);
+      const document = withValue(path, choice, GIVEN[choice] ?? GIVEN[path]);
       expect(valueAt(path, parseTask(document))).toBe(choice);
     }
   });
 
   test('another is refused, naming all of them', () => {
     for (const value of ['', 'SGD', 'median', 1, null, ['clear'], 'constructor'])
-      expect(refusal(withValue(path, value))).toMatch(
+      expect(refusal(withValue(path, value, GIVEN[path]))).toMatch(
         new RegExp(`${path} is .*; allowed is one of ${choices.join(', ')}`),
       );
   });
@@ -174,9 +185,12 @@ describe('unknown keys', () => {
     expect(refusal(withValue(key, 1))).toMatch(new RegExp(`TASK_INVALID: ${key} is not a key here; known are [a-z]`));
   });
 
-  test('a key of another kind of schedule is unknown', () => {
-    expect(refusal(withValue('schedule.seconds', 60))).toContain('schedule.seconds is not a key here; known are kind');
-  });
+  test.each(['schedule.seconds', 'protection.clip', 'protection.bits', 'protection.mode', 'protection.stepSeconds'])(
+    '%s, a key of another kind, is unknown',
+    (path) => {
+      expect(refusal(withValue(path, 8))).toContain(`${path} is not a key here; known are kind`);
+    },
+  );
 
   test('what JSON can smuggle in as a key', () => {
     const document: unknown = JSON.parse('{"name":"a","model":{"name":"m"},"cohort":{"target":1},"__proto__":{}}');
@@ -231,7 +245,7 @@ describe('laws', () => {
   });
 
   test('a task is a document of itself', () => {
-    const numbers = Object.entries(BOUNDS).filter(([path]) => path !== 'schedule.seconds' && path !== 'cohort.minimum');
+    const numbers = Object.entries(BOUNDS).filter(([path]) => !/^(schedule|protection|cohort\.minimum)/.test(path));
     const changes = fc.array(
       fc
         .constantFrom(...numbers)
@@ -257,22 +271,69 @@ describe('secure aggregation', () => {
   test('its defaults: three to hide among at least', () => {
     const task = parseTask(secure({ target: 4 }));
     expect(task.protection).toEqual({ kind: 'secagg', clip: 1, bits: 16, mode: 'auto', stepSeconds: 60 });
-    expect(task.cohort.minimum).toBe(3);
-    expect(parseTask(secure({ target: 100 })).cohort.minimum).toBe(50);
+    expect(parseTask(task)).toEqual(task);
+  });
+
+  test('the quorum is half the target, rounded up, and three at least', () => {
+    for (const [target, minimum] of [
+      [3, 3],
+      [4, 3],
+      [6, 3],
+      [7, 4],
+      [100, 50],
+    ])
+      expect(parseTask(secure({ target })).cohort.minimum).toBe(minimum);
+    expect(parseTask(secure({ target: 100, minimum: 3 })).cohort.minimum).toBe(3);
+    expect(parseTask(secure({ target: 100, minimum: 100 })).cohort.minimum).toBe(100);
   });
 
   test.each<[string, Document, string]>([
-    ['two clients', secure({ target: 2 }), 'cohort.minimum'],
-    ['a quorum of two', secure({ target: 8, minimum: 2 }), 'cohort.minimum'],
-    ['a sum that overflows', secure({ target: 200, overSelection: 2 }, { bits: 24 }), 'protection.bits'],
-    ['lanes beyond 32 bits', secure({ target: 255 }, { bits: 25 }), 'protection.bits'],
-    [
-      'keys of secure aggregation without it',
-      { ...SMALLEST, protection: { kind: 'clear', bits: 8 } },
-      'protection.bits',
-    ],
-    ['a mode that is none', secure({ target: 4 }, { mode: 'xor' }), 'protection.mode'],
-  ])('refuses %s', (_name, document, key) => {
-    expect(refusal(document)).toContain(key);
+    ['one client', secure({ target: 1 }), 'cohort.minimum is 3, above the target of 1'],
+    ['two clients', secure({ target: 2 }), 'cohort.minimum is 3, above the target of 2'],
+    ['a quorum of two', secure({ target: 8, minimum: 2 }), 'cohort.minimum is 2, but secure aggregation needs 3'],
+    ['a sum that overflows', secure({ target: 200, overSelection: 2 }, { bits: 24 }), 'protection.bits cannot be: '],
+    ['a sum that fits no ring', secure({ target: 65 }, { bits: 24, mode: 'rlwe' }), 'protection.bits cannot be: '],
+    ['such a sum in the mode of its cohort', secure({ target: 65 }, { bits: 24 }), 'protection.bits cannot be: '],
+    ['a mode that is none', secure({ target: 4 }, { mode: 'xor' }), 'protection.mode is "xor"'],
+  ])('refuses %s', (_name, document, why) => {
+    expect(refusal(document)).toContain(why);
+  });
+
+  test.each<[string, Document]>([
+    ['as many clients as 24 bits take in words', secure({ target: 256 }, { bits: 24, mode: 'words' })],
+    ['as many clients as 24 bits take in a ring', secure({ target: 64 }, { bits: 24, mode: 'rlwe' })],
+    ['as many clients as 16 bits take in a ring', secure({ target: 16_380 }, { bits: 16 })],
+    ['the largest complete graph', secure({ target: 255 })],
+    ['the smallest sparse graph', secure({ target: 256 })],
+    ['the largest weight', secure({ target: 255 }, { bits: 4 }, { maxExamples: 4_294_967_295 })],
+  ])('takes %s', (_name, document) => {
+    expect(parseTask(document).protection).toMatchObject({ kind: 'secagg' });
+  });
+
+  test('it is judged by the cohort that is selected, not by the target', () => {
+    const bits = { bits: 24, mode: 'words' };
+    expect(parseTask(secure({ target: 128, overSelection: 2 }, bits)).cohort.target).toBe(128);
+    expect(refusal(secure({ target: 128, overSelection: 2.01 }, bits))).toContain('a sum of 258 values of 24 bits');
+  });
+
+  test('every combination within the ranges is a task or a refusal that names one of three keys', () => {
+    const combination = fc.record({
+      target: fc.integer({ min: 1, max: 260 }),
+      overSelection: fc.double({ min: 1, max: 1.5, noNaN: true }),
+      bits: fc.integer({ min: 4, max: 24 }),
+      mode: fc.constantFrom('auto', 'words', 'rlwe'),
+    });
+    fc.assert(
+      fc.property(combination, ({ target, overSelection, ...protection }) => {
+        const document = secure({ target, overSelection }, protection);
+        try {
+          const task = parseTask(document);
+          expect(parseTask(JSON.parse(JSON.stringify(task)))).toEqual(task);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'TASK_INVALID' });
+          expect((error as Error).message).toMatch(/^TASK_INVALID: (cohort\.(minimum|target)|protection\.bits) /);
+        }
+      }),
+    );
   });
 });

@@ -58,7 +58,7 @@ function checkForm(assignment: DocumentReader): void {
   assignment.number('issuedAt', instant);
   assignment.number('deadline', instant);
   assignment.object('protection').text('kind');
-  assignment.object('training').number('epochs', { ...instant, integer: true });
+  assignment.object('training').number('epochs', { ...instant, min: 1, integer: true });
   const model = assignment.object('model');
   model.parsed('name', parseModelName);
   model.parsed('weights', parseDigest);

@@ -52,6 +52,8 @@ export interface FederatedClientOptions {
   readonly random?: RandomSource;
 }
 
+/** Should the same round be offered again after a decline that was not taken, it is not asked for without pause. */
+const REFUSED_DECLINE_MS = 1_000;
 /** What ends the client for good. */
 const FATAL = new Set(['CLIENT_UNKNOWN', 'SIGNATURE_INVALID']);
 
@@ -177,7 +179,8 @@ class Session {
   }
 
   async run(): Promise<void> {
-    let { state, effects } = resume((await this.#state.journalled())?.update ?? null, await this.#secure.unfinished());
+    const journalled = (await this.#state.journalled())?.update ?? (await this.#journalUnsent());
+    let { state, effects } = resume(journalled, await this.#secure.unfinished());
     while (!this.#signal.aborted) {
       let event: ParticipantEvent = { kind: 'nothing' };
       for (const effect of effects) event = await this.#perform(effect);
@@ -275,7 +278,13 @@ class Session {
     return this.#journal(assignment, bytes, false);
   }
 
-  async #journal({ round }: Assignment, bytes: Uint8Array, masked: boolean): Promise<PendingUpdate> {
+  /** Masked before a crash, and not journalled as an update yet: the same bytes, and nothing is trained twice. */
+  async #journalUnsent(): Promise<PendingUpdate | null> {
+    const unsent = await this.#secure.unsent();
+    return unsent === null ? null : this.#journal(unsent, unsent.bytes, true);
+  }
+
+  async #journal({ round }: { readonly round: RoundId }, bytes: Uint8Array, masked: boolean): Promise<PendingUpdate> {
     const digest = parseDigest(createHash('sha256').update(bytes).digest('hex'));
     const update = { id: newUpdateId(this.#options.random), round, digest, bytes: bytes.length, masked };
     await this.#state.journal(update, bytes);
@@ -309,11 +318,14 @@ class Session {
 
   async #decline({ round, reason }: Extract<ParticipantEffect, { kind: 'decline' }>): Promise<ParticipantEvent> {
     this.#options.onEvent({ kind: 'declined', round, reason });
+    // Its secrets serve nothing any more.
+    await this.#state.dropProtocol();
     try {
       await this.#call(() => this.#calls.decline(round, reason));
     } catch (error) {
       // The round is over, or expects nothing of this client: there is nothing left to decline.
       if (!(error instanceof ProblemError)) throw error;
+      await sleep(REFUSED_DECLINE_MS, undefined, { signal: this.#signal });
     }
     return { kind: 'nothing' };
   }
@@ -322,6 +334,7 @@ class Session {
     update,
     receipt,
   }: Extract<ParticipantEffect, { kind: 'record-admitted' }>): Promise<ParticipantEvent> {
+    if (update.masked) await this.#secure.noteAdmitted(update.round);
     await this.#state.recordAdmitted(update, receipt);
     this.#options.onEvent({ kind: 'admitted', round: update.round, bytes: update.bytes });
     return { kind: 'nothing' };

@@ -56,7 +56,7 @@ export function coordinatorCalls(send: Transport, signal: AbortSignal): Calls {
       return { idleMs: idleMsOf(answer) };
     },
     decline: async (round, reason) =>
-      void (await post(`/v1/client/assignments/${round}/decline`, { reason: reason.slice(0, 500) })),
+      void (await post(`/v1/client/assignments/${round}/decline`, { reason: plainText(reason) })),
     download: async (digest) => {
       const { bytes } = await call({ method: 'GET', path: `/v1/client/blobs/${digest}` }, TRANSFER_MS);
       if (createHash('sha256').update(bytes).digest('hex') !== digest)
@@ -105,8 +105,15 @@ async function upload(
   }
 }
 
+/** Of an error's text, what the coordinator takes: one line without control characters or halves of characters, never empty. */
+function plainText(text: string): string {
+  const line = text.replace(/[\p{Cc}\p{Cs}]+/gu, ' ').trim();
+  return [...line].slice(0, 250).join('') || 'no reason given';
+}
+
 function idleMsOf(answer: Record<string, unknown>): number {
-  return typeof answer['retryAfterMs'] === 'number' ? answer['retryAfterMs'] : 1_000;
+  const asked = answer['retryAfterMs'];
+  return typeof asked === 'number' && asked >= 0 ? Math.min(Math.max(asked, 50), 60_000) : 1_000;
 }
 
 function readBytes(value: unknown): Uint8Array {

@@ -12,6 +12,7 @@ import {
   openRoster,
   quantise,
   secaggClientStep,
+  workDigest,
 } from '@carapace/aggregation';
 import type {
   Assignment,
@@ -20,6 +21,7 @@ import type {
   ClientFloor,
   ClientOutcome,
   ClientState,
+  Digest,
   Layout,
   RoundId,
   RosterKeys,
@@ -60,6 +62,7 @@ export class SecureAggregation {
   async agree(assignment: Assignment, layout: Layout, signal: AbortSignal): Promise<Keyed | Masked> {
     const { round } = assignment;
     let state = (await this.#kept(round)) ?? (await this.#join(assignment, layout));
+    await this.#checkSame(state, assignment, layout);
     for (;;) {
       switch (state.phase) {
         case 'advertised':
@@ -91,9 +94,23 @@ export class SecureAggregation {
   /** The round that waits for this client to confirm and unmask its sum, if one does. */
   async unfinished(): Promise<RoundId | null> {
     const kept = await this.#means.state.protocol();
-    return kept !== null && ['masked', 'consistent', 'finished'].includes(decodeClientState(kept.state).phase)
-      ? kept.round
-      : null;
+    if (kept === null) return null;
+    const { phase } = decodeClientState(kept.state);
+    const waits = phase === 'consistent' || phase === 'finished' || (phase === 'masked' && kept.admitted);
+    return waits ? kept.round : null;
+  }
+
+  /** A masked input that was made and, to this journal's knowledge, not admitted. */
+  async unsent(): Promise<{ readonly round: RoundId; readonly bytes: Uint8Array } | null> {
+    const kept = await this.#means.state.protocol();
+    if (kept === null || kept.admitted) return null;
+    const state = decodeClientState(kept.state);
+    return state.phase === 'masked' ? { round: kept.round, bytes: state.outbox } : null;
+  }
+
+  async noteAdmitted(round: RoundId): Promise<void> {
+    const kept = await this.#means.state.protocol();
+    if (kept?.round === round) await this.#means.state.keepProtocol({ ...kept, admitted: true });
   }
 
   /** Steps 3 and 4: confirms who is in the sum and helps to take the masks off it; then nothing of the round is left here. */
@@ -147,15 +164,29 @@ export class SecureAggregation {
         rosterKeys,
         floor: { ...floor, rosterSerial: Math.max(floor.rosterSerial, await state.rosterSerial()) },
         model: assignment.model.weights,
-        layout: layout.digest,
+        layout: workOf(assignment, layout),
         values: layout.size,
       },
       random,
     );
-    await this.#keep(assignment.round, outcome);
-    if (membership.authority !== undefined)
+    const refused = outcome.effects.some((effect) => effect.kind === 'abort');
+    if (membership.authority !== undefined && !refused)
       await state.noteRosterSerial(openRoster(invitation.roster, rosterKeys).roster.serial);
+    await this.#keep(assignment.round, outcome);
     return outcome.state;
+  }
+
+  /** Who resumes a session is given the same work again, or goes no further: its masks are for that work alone. */
+  async #checkSame(state: ClientState, assignment: Assignment, layout: Layout): Promise<void> {
+    if (!('session' in state)) return;
+    const { model, layout: work, values } = state.session;
+    const same = model === assignment.model.weights && work === workOf(assignment, layout) && values === layout.size;
+    if (same) return;
+    await this.#means.state.dropProtocol();
+    throw new ClientError(
+      'PROTECTION_REFUSED',
+      'SECAGG_MODEL: the round is about other work than the session that was agreed on',
+    );
   }
 
   /** Says what the state wants said, reads what the next step begins with. */
@@ -180,7 +211,8 @@ export class SecureAggregation {
 
   /** On disk before anyone is told. @throws ClientError `PROTECTION_REFUSED` when this client goes no further */
   async #keep(round: RoundId, { state, effects }: ClientOutcome): Promise<void> {
-    await this.#means.state.keepProtocol(round, encodeClientState(state));
+    const admitted = state.phase === 'consistent' || state.phase === 'finished';
+    await this.#means.state.keepProtocol({ round, admitted, state: encodeClientState(state) });
     for (const effect of effects) this.#tell(round, state, effect);
     const end = effects.find((effect) => effect.kind === 'abort' || effect.kind === 'ignore');
     if (end !== undefined) throw new ClientError('PROTECTION_REFUSED', `${end.code}: ${end.why}`);
@@ -222,6 +254,10 @@ export class SecureAggregation {
     const kept = await this.#means.state.protocol();
     return kept?.round === round ? decodeClientState(kept.state) : null;
   }
+}
+
+function workOf({ model, training, protection }: Assignment, layout: Layout): Digest {
+  return workDigest({ layout: layout.digest, topology: model.topology, training, protection });
 }
 
 function rosterKeysOf({ coordinatorKey, authority }: Membership): RosterKeys {

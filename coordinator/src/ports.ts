@@ -124,6 +124,8 @@ export interface Records {
   ): Promise<ProtocolMessage[]>;
   /** The session, and every message of it. */
   deleteSession(round: RoundId): Promise<void>;
+  /** Those of all rounds that have ended. */
+  deleteEndedSessions(): Promise<void>;
 
   // clients
   insertClient(client: NewClient, now: Instant): Promise<void>;
@@ -413,6 +415,7 @@ export interface JobQueue {
   counts(): Promise<Readonly<Record<string, number>>>;
   /** False when the backend does not answer: rounds go on, because the records are the truth. */
   healthy(timeoutMs: number): Promise<boolean>;
+  /** Begins nothing more and waits for what runs; what has not ended in time is given back, and tried again by whoever works then. */
   close(deadlineMs: number): Promise<void>;
 }
 

@@ -43,8 +43,9 @@ export class Writer {
     return this.u32(value.length).bytes(value);
   }
 
-  /** UTF-8 text behind its 32-bit byte length. */
+  /** UTF-8 text behind its 32-bit byte length. Half a surrogate pair is refused: it would be read back as another character. */
   text(value: string): this {
+    if (!value.isWellFormed()) throw new CryptoError('ENCODE_RANGE', 'a text has half a surrogate pair');
     return this.blob(utf8(value));
   }
 
@@ -127,7 +128,7 @@ export class Reader {
   }
 
   #advance(length: number): number {
-    if (length > this.remaining) {
+    if (length < 0 || length > this.remaining) {
       throw new CryptoError('DECODE_TRUNCATED', `${length} bytes wanted, ${this.remaining} left`);
     }
     const from = this.#at;

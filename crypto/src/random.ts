@@ -18,7 +18,8 @@ export function uniformInteger(random: RandomSource, bound: number): number {
   }
   const limit = 2 ** 32 - (2 ** 32 % bound);
   for (;;) {
-    const value = new DataView(random.bytes(4).buffer).getUint32(0, true);
+    const word = random.bytes(4);
+    const value = new DataView(word.buffer, word.byteOffset).getUint32(0, true);
     if (value < limit) return value % bound;
   }
 }
@@ -26,7 +27,7 @@ export function uniformInteger(random: RandomSource, bound: number): number {
 /** `count` distinct elements of `items` in random order: the head of a Fisher-Yates shuffle. */
 export function sample<T>(random: RandomSource, items: readonly T[], count: number): T[] {
   const pool = [...items];
-  const taken = Math.min(count, pool.length);
+  const taken = Math.max(0, Math.min(count, pool.length));
   for (let i = 0; i < taken; i++) {
     const j = i + uniformInteger(random, pool.length - i);
     [pool[i], pool[j]] = [pool[j] as T, pool[i] as T];

@@ -22,15 +22,26 @@ test('the smallest task becomes the one with every default written out', () => {
   expect(parseTask(parseYaml(smallest))).toEqual(parseTask(parseYaml(whole)));
 });
 
-test('the example with secure aggregation parses, with the documented keys of its protection', () => {
+test('the example with secure aggregation parses, with the documented keys of its protection written out', () => {
+  const written = parseYaml(secure)['protection'];
   const { protection } = parseTask(parseYaml(secure));
   const documented = keys.flatMap(({ key }) =>
     key.startsWith('protection.') ? [key.slice('protection.'.length)] : [],
   );
+  expect(leaves(written).sort()).toEqual(documented.sort());
   expect(leaves(protection).sort()).toEqual(documented.sort());
 });
 
-test('the written-out example and the table list the same keys, but for those of other schedules', () => {
+test('the documented defaults of a protection are those that it gets', () => {
+  const smallestSecure = { ...parseYaml(smallest), protection: { kind: 'secagg' } };
+  const protection = Object.entries(parseTask(smallestSecure).protection).filter(([key]) => key !== 'kind');
+  const byDefault = new Map(keys.map((row) => [row.key, row.byDefault.replaceAll('`', '')]));
+  expect(protection.map(([key]) => byDefault.get(`protection.${key}`))).toEqual(
+    protection.map(([, value]) => String(value)),
+  );
+});
+
+test('the written-out example and the table list the same keys, but for those of other schedules and protections', () => {
   const ofOtherKinds = /^(schedule\.(seconds|pattern)|protection\.(?!kind))/;
   const listed = keys.map(({ key }) => key).filter((key) => !ofOtherKinds.test(key));
   expect(leaves(parseYaml(whole)).sort()).toEqual(listed.sort());

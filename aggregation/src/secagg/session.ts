@@ -33,7 +33,7 @@ export interface Session extends Thresholds {
   readonly attempt: number;
   /** Digest of the weights that the clients train from. */
   readonly model: Digest;
-  /** Digest of the layout: which value of the vector means what. */
+  /** Digest of the work: which value of the vector means what, and how all clients train it (`work-digest.ts`). */
   readonly layout: Digest;
   /** Length of the update vector. */
   readonly values: number;

@@ -1,6 +1,7 @@
 /** A CSV file with a header: one column is the label, every other one a numeric feature. */
 import { createReadStream } from 'node:fs';
-import { parse } from 'csv-parse';
+import { pipeline } from 'node:stream';
+import { CsvError, parse } from 'csv-parse';
 import { ClientError } from '../errors.ts';
 import type { Examples } from '../training/engine.ts';
 import type { DataSource } from './source.ts';
@@ -24,25 +25,26 @@ async function load(path: string, label: string, scale: number, signal: AbortSig
   const labels: number[] = [];
   let columns: Columns | null = null;
   try {
-    const rows = createReadStream(path, { signal }).pipe(parse({ bom: true, skip_empty_lines: true, trim: true }));
+    const parser = parse({ bom: true, skip_empty_lines: true, trim: true });
+    // pipe() would leave an error of the file to nobody; here it ends the parser, and so the loop.
+    const rows = pipeline(createReadStream(path, { signal }), parser, () => undefined);
     for await (const row of rows as AsyncIterable<string[]>) {
       if (columns === null) {
         columns = readHeader(path, row, label);
         continue;
       }
       const line = labels.length + 2;
-      labels.push(numberAt(path, row, columns.label, line, label));
+      labels.push(numberAt(path, row, columns.label, line, label, 1));
       for (const at of columns.features) {
-        features.push(numberAt(path, row, at, line, columns.names[at] ?? '') / scale);
+        features.push(numberAt(path, row, at, line, columns.names[at] ?? '', scale));
       }
     }
   } catch (cause) {
     if (cause instanceof ClientError || signal.aborted) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ClientError('DATA_INVALID', `${path} cannot be read: ${why}`, { cause });
+    throw new ClientError('DATA_INVALID', `${path} cannot be read: ${reasonOf(cause)}`, { cause });
   }
   if (columns === null) throw new ClientError('DATA_INVALID', `${path} is empty; its first line must name the columns`);
-  const isClass = labels.every((value) => Number.isInteger(value));
+  const isClass = labels.every((value) => value === (value | 0));
   return {
     count: labels.length,
     features: Float32Array.from(features),
@@ -63,9 +65,23 @@ function readHeader(path: string, names: readonly string[], label: string): Colu
   return { names, label: at, features: names.map((_name, index) => index).filter((index) => index !== at) };
 }
 
-function numberAt(path: string, row: readonly string[], at: number, line: number, column: string): number {
+/** The message goes to the coordinator when the round is declined: it says where, never what is written there. */
+function numberAt(
+  path: string,
+  row: readonly string[],
+  at: number,
+  line: number,
+  column: string,
+  scale: number,
+): number {
   const text = row[at] ?? '';
-  const value = text === '' ? Number.NaN : Number(text);
-  if (Number.isFinite(value)) return value;
-  throw new ClientError('DATA_INVALID', `${path}, record ${line}, column "${column}": "${text}" is not a number`);
+  const value = text === '' ? Number.NaN : Number(text) / scale;
+  if (Number.isFinite(Math.fround(value))) return value;
+  throw new ClientError('DATA_INVALID', `${path}, record ${line}, column "${column}" is not a finite number`);
+}
+
+/** Of what the parser says only the code and the line: its message may quote the file. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof CsvError) return `${cause.code} at line ${String(cause['lines'])}`;
+  return cause instanceof Error ? cause.message : String(cause);
 }

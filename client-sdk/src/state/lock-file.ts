@@ -76,15 +76,22 @@ function isAlive(holder: Holder): boolean {
   } catch (error) {
     return isCode(error, 'EPERM');
   }
-  const started = startOf(holder.pid);
-  return started === null || holder.startedAt === null || started === holder.startedAt;
+  const fields = statOf(holder.pid);
+  if (fields === null) return true;
+  // A zombie has ended, though nobody has asked about it yet; in a container without an init nobody ever does.
+  if (fields[0] === 'Z' || fields[0] === 'X') return false;
+  return holder.startedAt === null || fields[19] === holder.startedAt;
 }
 
-/** Field 22 of /proc/<pid>/stat; the command name before it may hold spaces and parentheses. */
 function startOf(pid: number): string | null {
+  return statOf(pid)?.[19] ?? null;
+}
+
+/** /proc/<pid>/stat from field 3, the state, on; the command name before it may hold spaces and parentheses. Field 22 is the start. */
+function statOf(pid: number): readonly string[] | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch (error) {
     if (isCode(error, 'ENOENT') || isCode(error, 'ESRCH')) return null;
     throw error;

@@ -29,6 +29,14 @@ export interface Membership {
   readonly authority?: PublicKey;
 }
 
+/** This client's part in a session of secure aggregation. */
+export interface ProtocolJournal {
+  readonly round: RoundId;
+  /** Whether the coordinator has admitted the masked input: what is left is to unmask the sum. */
+  readonly admitted: boolean;
+  readonly state: Uint8Array;
+}
+
 /** Sequence numbers are reserved this many at a time: one fsync serves many calls, and a crash only skips numbers. */
 const SEQUENCE_BLOCK = 1_000n;
 const KEPT_BLOBS = 6;
@@ -38,7 +46,9 @@ export class StateDirectory {
   readonly #unlock: () => void;
   readonly key: SigningKey;
   #next: bigint;
+  /** As on the disk. */
   #reserved: bigint;
+  #reserving: Promise<void> | null = null;
 
   private constructor(directory: string, unlock: () => void, key: SigningKey, reserved: bigint) {
     this.#directory = directory;
@@ -70,11 +80,17 @@ export class StateDirectory {
   /** A number that no call of this key ever used, also not before a crash. */
   async nextSequence(): Promise<bigint> {
     const next = this.#next++;
-    if (next > this.#reserved) {
-      this.#reserved = next + SEQUENCE_BLOCK;
-      await replaceFile(this.#path('sequence'), String(this.#reserved));
+    while (next > this.#reserved) {
+      // One at a time: a call that comes meanwhile waits too, for its number is not reserved before the file is written.
+      this.#reserving ??= this.#reserve(next + SEQUENCE_BLOCK).finally(() => (this.#reserving = null));
+      await this.#reserving;
     }
     return next;
+  }
+
+  async #reserve(upTo: bigint): Promise<void> {
+    await replaceFile(this.#path('sequence'), String(upTo));
+    this.#reserved = upTo;
   }
 
   /** The coordinator has seen higher numbers: this directory is a restored copy, or the reservation was lost. */
@@ -106,22 +122,28 @@ export class StateDirectory {
   }
 
   /** The part in a session of secure aggregation that is under way; it holds the secrets of that session. */
-  async protocol(): Promise<{ readonly round: RoundId; readonly state: Uint8Array } | null> {
+  async protocol(): Promise<ProtocolJournal | null> {
     const stored = await readIfPresent(this.#path('protocol.bin'));
     if (stored === null) return null;
     try {
       const reader = new Reader(new Uint8Array(stored));
       const round = parseRoundId(reader.text(80)).id;
+      const admitted = reader.u8() === 1;
       const state = reader.blob(reader.remaining);
       reader.end();
-      return { round, state };
+      return { round, admitted, state };
     } catch (cause) {
       throw corrupt('protocol.bin', 'it does not parse', cause);
     }
   }
 
-  async keepProtocol(round: RoundId, state: Uint8Array): Promise<void> {
-    await replaceFile(this.#path('protocol.bin'), new Writer().text(round).blob(state).finish());
+  async keepProtocol({ round, admitted, state }: ProtocolJournal): Promise<void> {
+    const bytes = new Writer()
+      .text(round)
+      .u8(admitted ? 1 : 0)
+      .blob(state)
+      .finish();
+    await replaceFile(this.#path('protocol.bin'), bytes);
   }
 
   async dropProtocol(): Promise<void> {
@@ -130,8 +152,10 @@ export class StateDirectory {
 
   /** The highest serial of a roster seen from the authority. */
   async rosterSerial(): Promise<number> {
-    const serial = Number((await readIfPresent(this.#path('roster-serial')))?.toString('utf8') ?? '0');
-    if (!Number.isSafeInteger(serial)) throw corrupt('roster-serial', 'it is not a number');
+    const stored = (await readIfPresent(this.#path('roster-serial')))?.toString('utf8') ?? '0';
+    const serial = Number(stored);
+    // An empty file would pass for 0, and an old roster for a new one.
+    if (!/^\d+$/.test(stored) || !Number.isSafeInteger(serial)) throw corrupt('roster-serial', 'it is not a number');
     return serial;
   }
 
@@ -197,9 +221,10 @@ export class StateDirectory {
   async cacheBlob(digest: Digest, bytes: Uint8Array): Promise<void> {
     await replaceFile(join(this.#directory, 'blobs', digest), bytes);
     const folder = join(this.#directory, 'blobs');
-    const names = await readdir(folder);
+    // The new one stays in any case: times of files are coarse.
+    const names = (await readdir(folder)).filter((name) => name !== digest);
     const aged = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })));
-    const old = aged.sort((a, b) => b.at - a.at).slice(KEPT_BLOBS);
+    const old = aged.sort((a, b) => b.at - a.at).slice(KEPT_BLOBS - 1);
     for (const { name } of old) await removeFile(join(folder, name));
   }
 

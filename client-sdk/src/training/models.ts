@@ -15,15 +15,17 @@ export interface InitialModel {
   readonly weights: Float32Array<ArrayBuffer>;
 }
 
-/** Pixels scaled to [0, 1]; 784 features, 10 classes. */
+/** Pixels scaled to [0, 1]; 784 features, 10 classes. Each has a name, or TensorFlow.js would number it: the same model, another digest. */
 const SHIPPED: Readonly<Record<string, (tf: typeof Tf) => Tf.Sequential>> = {
   logistic: (tf) =>
     tf.sequential({
+      name: 'logistic',
       layers: [tf.layers.dense({ name: 'output', inputShape: [784], units: 10, activation: 'softmax' })],
     }),
   // The 2NN of McMahan et al. 2017, section 3: 199,210 parameters.
   'mnist-2nn': (tf) =>
     tf.sequential({
+      name: 'mnist-2nn',
       layers: [
         tf.layers.dense({ name: 'hidden1', inputShape: [784], units: 200, activation: 'relu' }),
         tf.layers.dense({ name: 'hidden2', units: 200, activation: 'relu' }),
@@ -33,6 +35,7 @@ const SHIPPED: Readonly<Record<string, (tf: typeof Tf) => Tf.Sequential>> = {
   // The CNN of McMahan et al. 2017, section 3: 1,663,370 parameters.
   'mnist-cnn': (tf) =>
     tf.sequential({
+      name: 'mnist-cnn',
       layers: [
         tf.layers.reshape({ name: 'image', inputShape: [784], targetShape: [28, 28, 1] }),
         tf.layers.conv2d({ name: 'convolution1', filters: 32, kernelSize: 5, padding: 'same', activation: 'relu' }),

@@ -52,7 +52,7 @@ export function createCoordinator(
   });
   const protocolCalls = new ProtocolCalls(ctx, rounds, protocols);
   const checkIns = new CheckIns(ctx, rounds, waiters, batched.recordPresence);
-  const reconciler = new Reconciler(ctx, rounds, { checkIns, protocolCalls }, options.reconcileMs);
+  const reconciler = new Reconciler(ctx, rounds, { checkIns, protocolCalls, protocols }, options.reconcileMs);
   return {
     api: apiOf(
       ctx,

@@ -8,6 +8,7 @@ import type { CheckIns } from './check-in.ts';
 import type { Context } from './context.ts';
 import type { Rounds } from './rounds.ts';
 import type { ProtocolCalls } from './secagg/protocol-calls.ts';
+import type { Protocols } from './secagg/protocols.ts';
 import { startTask } from './tasks.ts';
 
 /** An upload that nobody touched for a day is of a round that has ended. Looking for such is rare work. */
@@ -18,6 +19,7 @@ const SWEEP_MS = 10 * 60_000;
 export interface Waiting {
   readonly checkIns: CheckIns;
   readonly protocolCalls: ProtocolCalls;
+  readonly protocols: Protocols;
 }
 
 export class Reconciler {
@@ -52,7 +54,8 @@ export class Reconciler {
   async reconcile(): Promise<void> {
     const { store } = this.#ctx;
     const [running, tasks] = await Promise.all([store.listRunningRounds(), store.listTasks()]);
-    for (const round of running) await this.#repairRound(round);
+    this.#waiting.protocols.rememberOnly(new Set(running.map(({ id }) => id)));
+    for (const round of running) await this.#tryRepair(round);
     const scheduled = new Set(await this.#ctx.queue.scheduled());
     const busy = new Set(running.map(({ task }) => task));
     for (const record of tasks) {
@@ -68,7 +71,17 @@ export class Reconciler {
     const now = this.#ctx.clock.now();
     if (now < this.#sweepAt) return;
     this.#sweepAt = now + SWEEP_MS;
+    await this.#ctx.store.deleteEndedSessions();
     for (const blobs of [this.#ctx.updates, this.#ctx.models]) await blobs.sweepUploads(now - UPLOAD_LIFE_MS);
+  }
+
+  /** One round that cannot be looked at does not keep the others, or the start, from going on. */
+  async #tryRepair(round: RoundRecord): Promise<void> {
+    try {
+      await this.#repairRound(round);
+    } catch (error) {
+      this.#ctx.emit({ kind: 'job-failed', at: this.#ctx.clock.now(), job: `reconcile ${round.id}`, error });
+    }
   }
 
   async #repairRound(round: RoundRecord): Promise<void> {

@@ -1,4 +1,5 @@
 /** The life of a task as operators steer it. Every change is audited in its own transaction. */
+import { laneFormat, layoutOf, modeFor, payloadBytes } from '@carapace/aggregation';
 import type { Task, TaskId } from '@carapace/aggregation';
 import { CoordinatorError } from '../errors.ts';
 import type { TaskRecord, TaskStatus } from '../ports.ts';
@@ -8,7 +9,8 @@ import type { Rounds } from './rounds.ts';
 import { audit, requireVersion } from './versions.ts';
 
 export async function createTask(ctx: Context, rounds: Rounds, task: Task, actor: Actor): Promise<TaskRecord> {
-  requireVersion(await ctx.store.findChannel(task.model.name, 'latest'), task.model.name, 'latest');
+  const base = requireVersion(await ctx.store.findChannel(task.model.name, 'latest'), task.model.name, 'latest');
+  checkMaskable(task, layoutOf(base.tensors).size);
   await ctx.store.transaction('create_task', async (records) => {
     const now = ctx.clock.now();
     if (!(await records.insertTask(task, now)))
@@ -17,6 +19,15 @@ export async function createTask(ctx: Context, rounds: Rounds, task: Task, actor
   });
   await startTask(ctx, rounds, task);
   return requireTask(ctx, task.name);
+}
+
+/** The parser cannot know how long the model's vector is. @throws AggregationError `SECAGG_PARAMETERS` when no mask is as long */
+function checkMaskable({ protection, cohort, training }: Task, values: number): void {
+  if (protection.kind !== 'secagg') return;
+  const clients = Math.ceil(cohort.target * cohort.overSelection);
+  const { clip, bits, mode } = protection;
+  const format = laneFormat({ clip, bits, maxWeight: training.maxExamples }, values, clients);
+  payloadBytes(mode === 'auto' ? modeFor(clients) : mode, format);
 }
 
 export async function pauseTask(ctx: Context, id: TaskId, actor: Actor): Promise<TaskRecord> {

@@ -2,15 +2,7 @@
  * Uploads: chunks of an update become durable, the whole is judged, admission is one commit, the answer a signed receipt.
  * Nothing is acknowledged that a kill -9 in the next instant could lose.
  */
-import {
-  clearUpdateLimit,
-  decodeSession,
-  judgeClearUpdate,
-  layoutOf,
-  maskedInputBytes,
-  parseRoundId,
-  signDocument,
-} from '@carapace/aggregation';
+import { clearUpdateLimit, judgeClearUpdate, layoutOf, parseRoundId, signDocument } from '@carapace/aggregation';
 import type {
   Digest,
   Metrics,
@@ -213,10 +205,9 @@ export class Uploads {
   }
 
   async #expectMasked(client: ClientRecord, round: RoundRecord): Promise<Expectation> {
-    const { session } = await this.#protocols.sessionOf(round);
-    const judge = await this.#protocols.judgeInput(round, client);
+    const { bytes: limit, judge } = await this.#protocols.judgeInput(round, client);
     return {
-      limit: maskedInputBytes(decodeSession(session)),
+      limit,
       judge: (bytes) => {
         const refusal = judge(bytes);
         if (refusal === null) return { kind: 'admitted', update: { examples: 0, metrics: {} } };

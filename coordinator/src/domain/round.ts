@@ -305,6 +305,9 @@ function collect(plan: RoundPlan, selected: number, now: Instant, first: readonl
   };
 }
 
+/** Share of a cohort that a round with a protocol can lose after its updates are in, where over-selection allows it. */
+const SLACK_SHARE = 0.1;
+
 function stepCollecting(state: Collecting, event: RoundEvent): Step {
   if (event.kind === 'stop') return abandon(state, 'task-stopped', event.now);
   if (event.kind === 'tally') return considerTally(state, event.tally, event.now);
@@ -314,13 +317,19 @@ function stepCollecting(state: Collecting, event: RoundEvent): Step {
 function considerTally(state: Collecting, tally: Tally, now: Instant): Step {
   const { plan } = state;
   const quorum = tally.reported >= plan.minimum;
-  const everyoneWanted = tally.reported >= plan.target;
+  const everyoneWanted = tally.reported >= wanted(state);
   if (quorum && (everyoneWanted || tally.outstanding === 0 || now >= state.deadline)) {
     return close(state, tally.reported, now);
   }
   if (now >= state.closeBy) return abandon(state, 'quorum-not-met', now);
   if (tally.reported + tally.outstanding < plan.minimum) return abandon(state, 'quorum-unreachable', now);
   return unchanged(state);
+}
+
+/** Whoever sent an update may be gone when its masks are to come off: some more than must stay are waited for. */
+function wanted({ plan, selected }: Collecting): number {
+  if (plan.stepMs === null) return plan.target;
+  return Math.min(selected, Math.max(plan.target, plan.minimum + Math.ceil(SLACK_SHARE * selected)));
 }
 
 function close(state: Collecting, reported: number, now: Instant): Step {

@@ -1,9 +1,17 @@
-/** A plan with round figures, and one round in each of its states. */
+/** A plan with round figures, and one round in each of its states and in each of their steps. */
 import { parseClientId, parseDigest } from '@carapace/aggregation';
 import type { ClientId, Digest } from '@carapace/aggregation';
 import { seededRandom } from '@carapace/crypto/testing';
 import { phaseEnd } from '../../src/domain/round.ts';
-import type { Candidate, Instant, ProtocolStep, RoundEvent, RoundPlan, RoundState } from '../../src/domain/round.ts';
+import type {
+  Candidate,
+  Instant,
+  MessageStep,
+  ProtocolStep,
+  RoundEvent,
+  RoundPlan,
+  RoundState,
+} from '../../src/domain/round.ts';
 
 export const PLAN: RoundPlan = {
   target: 4,
@@ -31,6 +39,27 @@ export const STATES: { readonly [Kind in RoundState['kind']]: Extract<RoundState
   evaluating: { kind: 'evaluating', plan: PLAN, reported: 4, weights: WEIGHTS, since: 18_000, giveUpAt: 23_000 },
   completed: { kind: 'completed', reported: 4, weights: WEIGHTS, at: 23_000 },
   abandoned: { kind: 'abandoned', reason: 'quorum-not-met', during: 'collecting', at: 13_000 },
+};
+
+/** Where a round can be: a state, or a step of one that has steps. */
+export type Place = Exclude<RoundState['kind'], 'agreeing' | 'unmasking'> | MessageStep;
+
+export function placeOf(state: RoundState): Place {
+  return state.kind === 'agreeing' || state.kind === 'unmasking' ? state.step : state.kind;
+}
+
+/** In the order in which a round comes by. */
+export const PLACES: Readonly<Record<Place, RoundState>> = {
+  open: STATES.open,
+  'advertise-keys': STATES.agreeing,
+  'share-keys': { ...STATES.agreeing, step: 'share-keys', deadline: 7_000 },
+  collecting: STATES.collecting,
+  consistency: STATES.unmasking,
+  unmask: { ...STATES.unmasking, step: 'unmask', deadline: 19_000 },
+  aggregating: STATES.aggregating,
+  evaluating: STATES.evaluating,
+  completed: STATES.completed,
+  abandoned: STATES.abandoned,
 };
 
 /** The moments of a state at which something is decided. */

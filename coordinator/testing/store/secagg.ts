@@ -84,8 +84,12 @@ export function describeSecagg(store: () => Store): void {
       }
     });
 
-    test('of two messages of one member at once, one is taken', async () => {
+    test('of two messages of one member at once, one is taken; of two copies of one, both are', async () => {
       const round = await session();
+      const copies = await Promise.all(
+        Array.from({ length: 4 }, () => store().admitProtocolMessage(round, said(1, 'x'))),
+      );
+      expect([...copies].sort()).toEqual(['accepted', 'again', 'again', 'again']);
       const texts = ['a', 'b', 'c', 'd'];
       const admissions = await Promise.all(texts.map((text) => store().admitProtocolMessage(round, said(0, text))));
       expect([...admissions].sort()).toEqual(['accepted', 'other', 'other', 'other']);
@@ -99,6 +103,14 @@ export function describeSecagg(store: () => Store): void {
       expect((await store().listCandidates(NOW)).some((candidate) => candidate.client === client)).toBe(false);
       await store().updateRound(round, STATES.unmasking, NOW);
       expect(await store().findAssignment(client)).toBeNull();
+    });
+
+    test('sessions of rounds that ended are swept, others stay', async () => {
+      const [running, ended] = [await session(), await session()];
+      await store().updateRound(ended, STATES.abandoned, NOW);
+      await store().deleteEndedSessions();
+      expect(await store().findSession(ended)).toBeNull();
+      expect(await store().findSession(running)).not.toBeNull();
     });
 
     test('dismissal spares those who are present', async () => {

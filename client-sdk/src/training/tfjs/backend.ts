@@ -28,6 +28,8 @@ async function open(): Promise<Backend> {
   if ('tf' in native) return native;
   const tf = quietly(() => require('@tensorflow/tfjs') as typeof Tf);
   const wasm = await openWasm(require, tf);
+  // The JavaScript backend, which also computes what WebAssembly lacks, greets at its first use.
+  Object.assign(tf.findBackend('cpu'), { firstUse: false });
   if (wasm === null)
     return { tf, name: 'tfjs-wasm', reason: `${native.missing}; WebAssembly with our gradient kernels` };
   await tf.setBackend('cpu');

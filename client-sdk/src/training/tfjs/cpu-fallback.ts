@@ -9,7 +9,8 @@ interface CpuBackend {
   readonly disposeData: (dataId: object, force?: boolean) => boolean;
 }
 
-type CpuInputs = Record<string, TensorInfo | TensorInfo[] | null | undefined>;
+/** By name, or in a row for a kernel that takes any number, such as Einsum. */
+type CpuInputs = Record<string, TensorInfo | TensorInfo[] | null | undefined> | TensorInfo[];
 type CpuKernel = (call: { inputs: CpuInputs; backend: CpuBackend; attrs: unknown }) => TensorInfo | TensorInfo[];
 
 export function registerCpuFallbacks(tf: typeof Tf): void {
@@ -39,9 +40,9 @@ function throughCpu(
     };
     const each = <T>(value: T | T[], change: (item: T) => T): T | T[] =>
       Array.isArray(value) ? value.map(change) : change(value);
-    const local = Object.fromEntries(
-      Object.entries(inputs).map(([name, value]) => [name, value ? each(value, copyIn) : value]),
-    );
+    const local = Array.isArray(inputs)
+      ? inputs.map(copyIn)
+      : Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, value ? each(value, copyIn) : value]));
     const output = kernel({ inputs: local, backend: cpu, attrs });
     const copyOut = (tensor: TensorInfo): TensorInfo => {
       const result = backend.makeOutput(tensor.shape, tensor.dtype);

@@ -207,10 +207,11 @@ class TfjsTrainer implements Trainer {
   }
 }
 
+/** Says where, never which label: the message goes to the coordinator when the round is declined. */
 function checkClasses(labels: Int32Array | Float32Array, classes: number): void {
-  const wrong = labels.find((label) => !Number.isInteger(label) || label < 0 || label >= classes);
-  if (wrong !== undefined)
-    throw new ClientError('DATA_INVALID', `the label ${wrong} is not a class from 0 to ${classes - 1}`);
+  const wrong = labels.findIndex((label) => !Number.isInteger(label) || label < 0 || label >= classes);
+  if (wrong >= 0)
+    throw new ClientError('DATA_INVALID', `the label of example ${wrong} is not a class from 0 to ${classes - 1}`);
 }
 
 /** Sums of loss and right answers of one batch, in binary64. */

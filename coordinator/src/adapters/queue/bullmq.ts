@@ -43,6 +43,9 @@ const ATTEMPTS = {
 /** The namespace within Redis: other applications may share the server. */
 const PREFIX = 'carapace';
 
+/** Rejects the job that a worker runs: its handler goes on unheard, and the job is tried again, by whoever works then. */
+type Running = Set<(reason: CoordinatorError) => void>;
+
 interface Connections {
   readonly options: QueueOptions;
   readonly factory: BackendFactory | undefined;
@@ -57,6 +60,7 @@ export async function openQueue(location: QueueLocation, onError: (error: unknow
   if (location.kind === 'postgres' && location.alone)
     await withDeadline(Promise.all([queues.rounds, queues.work].map((queue) => queue.obliterate({ force: true }))));
   const workers: Worker[] = [];
+  const running: Running = new Set();
   return {
     add: async (job, { at, key } = {}) => {
       const delay = at === undefined ? 0 : Math.max(0, at - Date.now());
@@ -78,11 +82,14 @@ export async function openQueue(location: QueueLocation, onError: (error: unknow
     unschedule: (task) => reported(onError, () => queues.rounds.removeJobScheduler(task)),
     scheduled: async () => (await withDeadline(queues.rounds.getJobSchedulers())).map(({ key }) => parseTaskId(key)),
     work: async (handlers) => {
-      for (const lane of ['rounds', 'work'] as const) workers.push(workerOf(lane, connections, handlers, onError));
+      for (const lane of ['rounds', 'work'] as const)
+        workers.push(workerOf(lane, connections, interruptible(handlers, running), onError));
       await withDeadline(Promise.all(workers.map((worker) => worker.waitUntilReady())));
     },
     counts: async () => {
-      const [rounds, work] = await Promise.all([queues.rounds.getJobCounts(), queues.work.getJobCounts()]);
+      const [rounds, work] = await withDeadline(
+        Promise.all([queues.rounds.getJobCounts(), queues.work.getJobCounts()]),
+      );
       return Object.fromEntries([...labelled('rounds', rounds), ...labelled('work', work)]);
     },
     healthy: (timeoutMs) =>
@@ -92,7 +99,12 @@ export async function openQueue(location: QueueLocation, onError: (error: unknow
       ),
     close: async (deadlineMs) => {
       const closing = Promise.all([...workers, queues.rounds, queues.work].map((part) => part.close()));
-      await withDeadline(closing, deadlineMs).catch(onError);
+      // Half of the time is for what runs to end, half for giving back what does not: kept, its job would be locked for others.
+      await withDeadline(closing, deadlineMs / 2).catch(() => {
+        for (const interrupt of running)
+          interrupt(new CoordinatorError('STORE_UNAVAILABLE', 'the queue closed over a running job'));
+        return withDeadline(closing, deadlineMs / 2).catch(onError);
+      });
       connections.close();
     },
   };
@@ -124,19 +136,29 @@ function queueOf(lane: Lane, { options, factory }: Connections, onError: (error:
 function workerOf(
   lane: Lane,
   { options, factory }: Connections,
-  handlers: JobHandlers,
+  handle: (job: Job) => Promise<void>,
   onError: (error: unknown) => void,
 ): Worker {
   const settings: WorkerOptions = { ...options, ...LOCKS, concurrency: LANES[lane] };
-  const run = async ({ data }: { data: Job }): Promise<void> => {
-    // The kind picks its own handler, which TypeScript cannot see through the index.
-    await (handlers[data.kind] as (job: Job) => Promise<void>)(data);
-  };
+  const run = ({ data }: { data: Job }): Promise<void> => handle(data);
   const worker =
     factory === undefined ? new Worker(lane, run, settings) : new Worker(lane, run, settings, factory as never);
   worker.on('error', onError);
   worker.on('failed', (_job, error) => onError(error));
   return worker;
+}
+
+function interruptible(handlers: JobHandlers, running: Running): (job: Job) => Promise<void> {
+  return async (job) => {
+    const { promise: interrupted, reject: interrupt } = Promise.withResolvers<never>();
+    running.add(interrupt);
+    try {
+      // The kind picks its own handler, which TypeScript cannot see through the index.
+      await Promise.race([(handlers[job.kind] as (job: Job) => Promise<void>)(job), interrupted]);
+    } finally {
+      running.delete(interrupt);
+    }
+  };
 }
 
 async function reported(onError: (error: unknown) => void, body: () => Promise<unknown>): Promise<void> {

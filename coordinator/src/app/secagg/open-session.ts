@@ -1,5 +1,13 @@
 /** What the cohort of a round is asked to agree on: made in the transaction that selects the cohort. */
-import { encodeSession, layoutOf, modeFor, readRoster, signRoster, thresholdsFor } from '@carapace/aggregation';
+import {
+  encodeSession,
+  layoutOf,
+  modeFor,
+  readRoster,
+  signRoster,
+  thresholdsFor,
+  workDigest,
+} from '@carapace/aggregation';
 import type { ClientId, Member, SecureAggregation, Session, Task } from '@carapace/aggregation';
 import { parsePublicKey } from '@carapace/crypto';
 import type { Agreeing } from '../../domain/round.ts';
@@ -26,13 +34,14 @@ export async function openSession(
   const published = await records.findRoster();
   const roster = published?.bytes ?? signRoster(ctx.key, OWN_SERIAL, cohort);
   const layout = layoutOf(base.tensors);
+  const { training, protection } = task;
   const session: Session = {
     ...limitsOf(state),
     ...maskingOf(task, task.protection, cohort.length),
     round: round.id,
     attempt: ATTEMPT,
     model: base.weights,
-    layout: layout.digest,
+    layout: workDigest({ layout: layout.digest, topology: base.topology, training, protection }),
     values: layout.size,
     roster: readRoster(roster).digest,
     cohort,

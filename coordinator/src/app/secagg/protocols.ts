@@ -3,8 +3,24 @@
  * round's own step. What the state machine of `aggregation` makes of them is computed from these, and kept in memory only
  * so that it is not computed again for every message; another process computes the same.
  */
-import { audienceOf, decodeSession, messageFor, openSession, secaggServerStep } from '@carapace/aggregation';
-import type { ClientId, Digest, RoundId, SecaggRefusal, ServerState, Session, SignedSeed } from '@carapace/aggregation';
+import {
+  audienceOf,
+  decodeSession,
+  maskedInputBytes,
+  messageFor,
+  openSession,
+  secaggServerStep,
+} from '@carapace/aggregation';
+import type {
+  Accusation,
+  ClientId,
+  Digest,
+  RoundId,
+  SecaggRefusal,
+  ServerState,
+  Session,
+  SignedSeed,
+} from '@carapace/aggregation';
 import type { MessageStep, ProtocolStep, RoundEvent, RoundState } from '../../domain/round.ts';
 import { CoordinatorError } from '../../errors.ts';
 import type { ClientRecord, ProtocolMessage, Records, RoundRecord, SessionRecord } from '../../ports.ts';
@@ -42,6 +58,8 @@ export interface OpenOrder {
 export class Protocols {
   readonly #ctx: Context;
   readonly #states = new Map<RoundId, ServerState>();
+  /** Replays from the records that are under way: after a start every waiting client asks at once. */
+  readonly #replays = new Map<RoundId, Promise<Taken>>();
 
   constructor(ctx: Context) {
     this.#ctx = ctx;
@@ -50,7 +68,8 @@ export class Protocols {
   /** The event that the round machine asks for: where the protocol stands, its step closed when its time is over. */
   async observe(records: Records, round: RoundRecord, now: number): Promise<RoundEvent> {
     const reached = await this.#reach(records, round);
-    const state = stepOf(reached) === stepIn(round.state) ? closedByTime(reached, round.state, now) : reached;
+    const open = stepOf(reached) === stepIn(round.state);
+    const state = open && isOver(reached, round.state, now, await awaited(records, round)) ? closed(reached) : reached;
     return { kind: 'protocol', now, at: stepOf(state) ?? 'failed', present: presentIn(state) };
   }
 
@@ -64,11 +83,13 @@ export class Protocols {
     const before = await this.#reach(store, round);
     const member = memberOf(before, client.id);
     if (stepOf(before) !== step) throw notNow(round, step);
-    const { state, refusal } = apply(before, { step, member, message });
+    const { state, refusal, accusations } = apply(before, { step, member, message });
     if (refusal !== null) throw refused(refusal.code, refusal.why);
     const admission = await store.admitProtocolMessage(round.id, { step, member, message });
     if (admission === 'other') throw refused('SECAGG_DUPLICATE', 'another message of this step was sent before');
     if (admission === 'closed') throw notNow(round, step);
+    if (admission === 'again') return;
+    for (const accusation of accusations) this.#tellAccused(round, before, accusation.member, accusation.code);
     const now = this.#states.get(round.id);
     this.#states.set(
       round.id,
@@ -95,14 +116,19 @@ export class Protocols {
     return requireSession(this.#ctx.store, round.id);
   }
 
-  /** How a masked input would be taken now: null, or why not. */
-  async judgeInput(round: RoundRecord, client: ClientRecord): Promise<(message: Uint8Array) => SecaggRefusal | null> {
+  /** How long a masked input is, and how one would be taken now: null, or why not. */
+  async judgeInput(
+    round: RoundRecord,
+    client: ClientRecord,
+  ): Promise<{ readonly bytes: number; readonly judge: (message: Uint8Array) => SecaggRefusal | null }> {
     const state = await this.#reach(this.#ctx.store, round);
     const member = memberOf(state, client.id);
-    return (message) => {
-      const { effects } = secaggServerStep(state, { kind: 'message', from: member, message });
-      const refusal = effects.find((effect) => effect.kind === 'refuse');
-      return refusal?.code ?? null;
+    return {
+      bytes: 'session' in state ? maskedInputBytes(state.session) : 0,
+      judge: (message) => {
+        const { effects } = secaggServerStep(state, { kind: 'message', from: member, message });
+        return effects.find((effect) => effect.kind === 'refuse')?.code ?? null;
+      },
     };
   }
 
@@ -133,6 +159,11 @@ export class Protocols {
     this.#states.delete(id);
   }
 
+  /** Other processes may have ended rounds that this one still remembers. */
+  rememberOnly(running: ReadonlySet<RoundId>): void {
+    for (const id of this.#states.keys()) if (!running.has(id)) this.#states.delete(id);
+  }
+
   #tellAccused(round: RoundRecord, state: ServerState, member: number, code: SecaggRefusal): void {
     if (!('session' in state)) return;
     const client = state.session.cohort[member]!.client;
@@ -148,17 +179,36 @@ export class Protocols {
 
   /** The state that the records amount to, up to the step that the round is in and the messages that came for it. */
   async #reach(records: Records, round: RoundRecord): Promise<ServerState> {
-    let state = this.#states.get(round.id) ?? (await this.#opened(records, round.id));
-    for (let step = stepOf(state); step !== null && step !== 'failed' && step !== 'opening'; step = stepOf(state)) {
-      const caughtUp = await this.#take(records, round, state, step);
-      if (stepOf(caughtUp) === step && !isBehind(step, round.state)) {
-        state = caughtUp;
-        break;
-      }
-      state = stepOf(caughtUp) === step ? secaggServerStep(caughtUp, { kind: 'close' }).state : caughtUp;
-    }
+    const kept = this.#states.get(round.id);
+    const first = await (kept === undefined ? this.#replay(records, round) : this.#catchUp(records, round, kept));
+    // Of two messages that exclude each other (one key of two clients) both may have been admitted at once. Which of them counts must
+    // not depend on who came first here: it is the one of the lower member, as it is in every process that starts from the records.
+    const { state } = first.disputed && kept !== undefined ? await this.#replay(records, round) : first;
     this.#states.set(round.id, state);
     return state;
+  }
+
+  /** From the beginning; one at a time for all who ask, but for a transaction, which sees by its own eyes alone. */
+  async #replay(records: Records, round: RoundRecord): Promise<Taken> {
+    if (records !== this.#ctx.store) return this.#catchUp(records, round, await this.#opened(records, round.id));
+    const known = this.#replays.get(round.id);
+    // What it missed since it began is caught up with.
+    if (known !== undefined) return this.#catchUp(records, round, (await known).state);
+    const replay = this.#opened(records, round.id).then((opened) => this.#catchUp(records, round, opened));
+    this.#replays.set(round.id, replay);
+    return replay.finally(() => this.#replays.delete(round.id));
+  }
+
+  async #catchUp(records: Records, round: RoundRecord, from: ServerState): Promise<Taken> {
+    let taken: Taken = { state: from, disputed: false };
+    for (let step = stepOf(from); isOpenStep(step); step = stepOf(taken.state)) {
+      const { state, disputed } = await this.#take(records, round, taken.state, step);
+      taken = { state, disputed: disputed || taken.disputed };
+      if (stepOf(state) !== step) continue;
+      if (!isBehind(step, round.state)) break;
+      taken = { ...taken, state: closed(state) };
+    }
+    return taken;
   }
 
   async #opened(records: Records, id: RoundId): Promise<ServerState> {
@@ -166,30 +216,47 @@ export class Protocols {
   }
 
   /** With what the records have of this step and the state has not. */
-  async #take(records: Records, round: RoundRecord, state: ServerState, step: ProtocolStep): Promise<ServerState> {
-    if (step === 'opening') return state;
+  async #take(
+    records: Records,
+    round: RoundRecord,
+    from: ServerState,
+    step: MessageStep | 'masked-input',
+  ): Promise<Taken> {
+    let taken: Taken = { state: from, disputed: false };
     if (step !== 'masked-input') {
-      const messages = await records.listProtocolMessages(round.id, step, spoken(state));
-      return messages.reduce((taken, message) => apply(taken, message).state, state);
+      for (const message of await records.listProtocolMessages(round.id, step, spoken(from))) {
+        const { state, refusal } = apply(taken.state, message);
+        taken = { state, disputed: taken.disputed || refusal !== null };
+      }
+      return taken;
     }
-    if (!isBehind(step, round.state)) return state;
-    const survivors = (await requireSession(records, round.id)).survivors ?? [];
-    return survivors.reduce(
-      (taken, { member, digest }) => secaggServerStep(taken, { kind: 'stored', from: member, digest }).state,
-      state,
-    );
+    if (!isBehind(step, round.state)) return taken;
+    for (const { member, digest } of (await requireSession(records, round.id)).survivors ?? [])
+      taken = { ...taken, state: secaggServerStep(taken.state, { kind: 'stored', from: member, digest }).state };
+    return taken;
   }
+}
+
+interface Taken {
+  readonly state: ServerState;
+  /** Whether a message that was admitted does not fit the others. */
+  readonly disputed: boolean;
 }
 
 /** A message that was judged before cannot be refused now, unless its step has closed: then it does not count. */
 function apply(
   state: ServerState,
   { member, message, step }: ProtocolMessage,
-): { state: ServerState; refusal: { readonly code: SecaggRefusal; readonly why: string } | null } {
-  if (stepOf(state) !== step) return { state, refusal: null };
+): {
+  readonly state: ServerState;
+  readonly refusal: { readonly code: SecaggRefusal; readonly why: string } | null;
+  readonly accusations: readonly Accusation[];
+} {
+  if (stepOf(state) !== step) return { state, refusal: null, accusations: [] };
   const outcome = secaggServerStep(state, { kind: 'message', from: member, message });
   const refusal = outcome.effects.find((effect) => effect.kind === 'refuse');
-  return { state: outcome.state, refusal: refusal ?? null };
+  const accusations = outcome.effects.filter((effect) => effect.kind === 'accuse');
+  return { state: outcome.state, refusal: refusal ?? null, accusations };
 }
 
 function stepOf(state: ServerState): ProtocolStep | 'failed' | null {
@@ -217,16 +284,35 @@ function isBehind(step: ProtocolStep, state: RoundState): boolean {
   return at !== null && ORDER.indexOf(step) < ORDER.indexOf(at);
 }
 
+function isOpenStep(step: ReturnType<typeof stepOf>): step is MessageStep | 'masked-input' {
+  return step !== null && step !== 'failed' && step !== 'opening';
+}
+
+function closed(state: ServerState): ServerState {
+  return secaggServerStep(state, { kind: 'close' }).state;
+}
+
 /**
- * A step closes at its deadline with whoever has spoken. One that unmasks goes on earlier when enough have: whoever is missing
- * then has most likely left, and nothing is gained by its word but its own good name.
+ * A step is over at its deadline, or when nobody is left who may still speak. One that unmasks goes on earlier when enough have:
+ * whoever is missing then has most likely left, and nothing is gained by its word but its own good name. Signatures on a sparse
+ * graph are waited for: each client needs those of its own neighbours.
  */
-function closedByTime(state: ServerState, round: RoundState, now: number): ServerState {
-  if (round.kind !== 'agreeing' && round.kind !== 'unmasking') return state;
+function isOver(state: ServerState, round: RoundState, now: number, left: ReadonlySet<ClientId>): boolean {
+  if (round.kind !== 'agreeing' && round.kind !== 'unmasking') return false;
+  if (now >= round.deadline || !('session' in state)) return true;
+  const { cohort, neighbours } = state.session;
+  const heard = new Set(spoken(state));
+  if (!cohort.some(({ client }, member) => left.has(client) && !heard.has(member))) return true;
+  const lingers = round.kind === 'unmasking' && (neighbours === undefined || round.step === 'unmask');
   const lingered = now >= round.deadline - (1 - LINGER) * (round.plan.stepMs ?? 0);
-  if (now < round.deadline && !(lingered && round.kind === 'unmasking')) return state;
-  const closed = secaggServerStep(state, { kind: 'close' }).state;
-  return closed.phase === 'abandoned' && now < round.deadline ? state : closed;
+  return lingers && lingered && closed(state).phase !== 'abandoned';
+}
+
+/** Whose word may still come: who has not declined, was not revoked and not dismissed. */
+async function awaited(records: Records, { id, state }: RoundRecord): Promise<ReadonlySet<ClientId>> {
+  const status = state.kind === 'unmasking' ? 'reported' : 'selected';
+  const participants = await records.listParticipants(id);
+  return new Set(participants.filter((of) => of.status === status).map(({ client }) => client));
 }
 
 function presentIn(state: ServerState): ClientId[] {

@@ -50,6 +50,7 @@ const OPERATIONS = {
   admitProtocolMessage: secagg.admitProtocolMessage,
   listProtocolMessages: secagg.listProtocolMessages,
   deleteSession: secagg.deleteSession,
+  deleteEndedSessions: secagg.deleteEndedSessions,
   insertClient: clients.insertClient,
   findClient: clients.findClient,
   findClientByKey: clients.findClientByKey,

@@ -74,13 +74,19 @@ export async function admitProtocolMessage(
   const current = (await db.query<{ step: string | null }>(locked, [round])).rows[0]?.step;
   const known = `-- find_protocol_message
     SELECT message FROM secagg_messages WHERE round = $1 AND step = $2 AND member = $3`;
-  const before = (await db.query<{ message: Buffer }>(known, [round, step, member])).rows[0]?.message;
-  if (before !== undefined) return before.equals(message) ? 'again' : 'other';
+  const compared = async (): Promise<'again' | 'other' | null> => {
+    const before = (await db.query<{ message: Buffer }>(known, [round, step, member])).rows[0]?.message;
+    return before === undefined ? null : before.equals(message) ? 'again' : 'other';
+  };
+  const before = await compared();
+  if (before !== null) return before;
   if (current !== step) return 'closed';
   const sql = `-- insert_protocol_message
     INSERT INTO secagg_messages (round, step, member, message) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`;
   const inserted = await db.query(sql, [round, step, member, message]);
-  return inserted.rowCount === 1 ? 'accepted' : 'other';
+  if (inserted.rowCount === 1) return 'accepted';
+  // Another copy of it was on its way: an answer was lost, and the client has asked again.
+  return (await compared()) ?? 'other';
 }
 
 export async function listProtocolMessages(
@@ -95,6 +101,13 @@ export async function listProtocolMessages(
   type Row = { step: ProtocolMessage['step']; member: number; message: Buffer };
   const { rows } = await db.query<Row>(sql, [round, step, except]);
   return rows.map(({ message, ...row }) => ({ ...row, message: Uint8Array.from(message) }));
+}
+
+/** What a process left behind that died between the end of a round and its clearing up. */
+export async function deleteEndedSessions(db: Queryable): Promise<void> {
+  const sql = `-- delete_ended_sessions
+    DELETE FROM secagg_sessions USING rounds WHERE rounds.id = secagg_sessions.round AND rounds.kind IN ('completed', 'abandoned')`;
+  await db.query(sql);
 }
 
 export async function deleteSession(db: Queryable, round: RoundId): Promise<void> {
