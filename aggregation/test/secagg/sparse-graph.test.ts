@@ -160,7 +160,7 @@ describe('a round of 256 clients with 8 neighbours each', () => {
   const world = makeWorld('sparse', 256, FEW);
   const context = contextOf(world.session);
   const lanes = world.people.map((_, member) => new Uint32Array(12).fill(member % 256));
-  /** Few enough to be quick, and with every kind of drop-out; who has gone stands far apart. */
+  /** Few enough to be quick; who drops out after dealing stands far apart. */
   const lifetimes = world.people.map((_, member): Lifetime => (member >= 140 ? 0 : member % 35 === 3 ? 2 : 5));
   let coordinator: Coordinator;
   let clients: Participant[];
@@ -170,7 +170,7 @@ describe('a round of 256 clients with 8 neighbours each', () => {
     ({ coordinator, clients } = runAggregation(world, lanes, lifetimes, false, (client, kind, message) => {
       if (client.member === 0) before.set(kind, { state: client.state, message });
     }));
-  });
+  }, 60_000);
 
   /** What becomes of client 0 with other messages than it had, from the first of them on. */
   function told(...events: readonly ClientEvent[]): ClientState {
