@@ -22,7 +22,7 @@ export function planOf(task: Task): RoundPlan {
   };
 }
 
-/** Rounded up from the decimals that were written: in binary64, 10 x 1.1 is a hair above 11, and no twelfth client is wanted. */
+/** Rounded up from the decimals that were written: in binary64, 50 x 1.1 is a hair above 55, and no 56th client is wanted. */
 function overSelected({ target, overSelection }: Cohort): number {
   return Math.ceil(Number((target * overSelection).toPrecision(12)));
 }
