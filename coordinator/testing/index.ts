@@ -1,4 +1,5 @@
 /** `@carapace/coordinator/testing`: real databases, queues and clocks for tests, and the suites that every adapter passes. */
+export { describeQueue } from './describe-queue.ts';
 export { describeStore } from './describe-store.ts';
 export { manualClock } from './manual-clock.ts';
 export type { ManualClock } from './manual-clock.ts';
