@@ -19,11 +19,13 @@ export interface InitialModel {
 const SHIPPED: Readonly<Record<string, (tf: typeof Tf) => Tf.Sequential>> = {
   logistic: (tf) =>
     tf.sequential({
+      name: 'logistic',
       layers: [tf.layers.dense({ name: 'output', inputShape: [784], units: 10, activation: 'softmax' })],
     }),
   // The 2NN of McMahan et al. 2017, section 3: 199,210 parameters.
   'mnist-2nn': (tf) =>
     tf.sequential({
+      name: 'mnist-2nn',
       layers: [
         tf.layers.dense({ name: 'hidden1', inputShape: [784], units: 200, activation: 'relu' }),
         tf.layers.dense({ name: 'hidden2', units: 200, activation: 'relu' }),
@@ -33,6 +35,7 @@ const SHIPPED: Readonly<Record<string, (tf: typeof Tf) => Tf.Sequential>> = {
   // The CNN of McMahan et al. 2017, section 3: 1,663,370 parameters.
   'mnist-cnn': (tf) =>
     tf.sequential({
+      name: 'mnist-cnn',
       layers: [
         tf.layers.reshape({ name: 'image', inputShape: [784], targetShape: [28, 28, 1] }),
         tf.layers.conv2d({ name: 'convolution1', filters: 32, kernelSize: 5, padding: 'same', activation: 'relu' }),
@@ -48,7 +51,7 @@ const SHIPPED: Readonly<Record<string, (tf: typeof Tf) => Tf.Sequential>> = {
 
 export const SHIPPED_MODELS: readonly string[] = Object.keys(SHIPPED);
 
-/** A shipped model with initial weights that depend on the random source alone. @throws ClientError `MODEL_UNSUPPORTED` */
+/** A shipped model: its topology is the same every time, its initial weights depend on the random source alone. @throws ClientError `MODEL_UNSUPPORTED` */
 export async function buildShippedModel(name: string, random: RandomSource): Promise<InitialModel> {
   const build = SHIPPED[name];
   if (build === undefined)

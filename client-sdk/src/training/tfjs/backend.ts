@@ -27,6 +27,8 @@ async function open(): Promise<Backend> {
   const native = openNative(require);
   if ('tf' in native) return native;
   const tf = quietly(() => require('@tensorflow/tfjs') as typeof Tf);
+  // Else the JavaScript backend, which the wasm one falls back on, greets and advertises on the console at its first kernel.
+  tf.enableProdMode();
   const wasm = await openWasm(require, tf);
   if (wasm === null)
     return { tf, name: 'tfjs-wasm', reason: `${native.missing}; WebAssembly with our gradient kernels` };
