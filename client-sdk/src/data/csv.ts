@@ -1,5 +1,6 @@
 /** A CSV file with a header: one column is the label, every other one a numeric feature. */
 import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream';
 import { parse } from 'csv-parse';
 import { ClientError } from '../errors.ts';
 import type { Examples } from '../training/engine.ts';
@@ -24,7 +25,12 @@ async function load(path: string, label: string, scale: number, signal: AbortSig
   const labels: number[] = [];
   let columns: Columns | null = null;
   try {
-    const rows = createReadStream(path, { signal }).pipe(parse({ bom: true, skip_empty_lines: true, trim: true }));
+    // A file that cannot be read must end the rows: `pipe` would leave them waiting, and its error to nobody.
+    const rows = pipeline(
+      createReadStream(path, { signal }),
+      parse({ bom: true, skip_empty_lines: true, trim: true }),
+      () => undefined,
+    );
     for await (const row of rows as AsyncIterable<string[]>) {
       if (columns === null) {
         columns = readHeader(path, row, label);
