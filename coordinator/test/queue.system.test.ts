@@ -14,6 +14,28 @@ describeQueue('queue, embedded', embeddedBackend);
 describeQueue('queue, PostgreSQL', postgresBackend, POSTGRES_MISSING);
 describeQueue('queue, Redis', redisBackend, REDIS_MISSING);
 
+describe('a process whose Redis is away', () => {
+  const script = new URL('processes/queue-closer.ts', import.meta.url);
+
+  test('ends when it is told to', async ({ skip }) => {
+    if (REDIS_MISSING !== null) return skip(REDIS_MISSING);
+    const redis = await startRedis();
+    const worker = talk(script, [redis.url]);
+    await worker.until(/^working$/);
+    await redis.stop();
+    worker.process.kill('SIGTERM');
+    expect(await worker.ended).toBe(0);
+    expect(worker.lines.at(-1)).toBe('closed');
+  });
+
+  test('from the start is told so, and ends', async () => {
+    // Nothing listens on this port: it is a privileged one that no service has.
+    const worker = talk(script, ['redis://127.0.0.1:1']);
+    expect(await worker.ended).toBe(0);
+    expect(worker.lines).toEqual(['STORE_UNAVAILABLE', 'closed']);
+  });
+});
+
 describe('kill -9 of the process that runs a job', () => {
   const HELD: Job = { kind: 'step-round', round: parseRoundId('held.1').id };
 

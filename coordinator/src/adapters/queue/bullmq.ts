@@ -94,6 +94,7 @@ export async function openQueue(location: QueueLocation, onError: (error: unknow
       const closing = Promise.all([...workers, queues.rounds, queues.work].map((part) => part.close()));
       await withDeadline(closing, deadlineMs).catch(onError);
       connections.close();
+      for (const worker of workers) stopTimers(worker);
     },
   };
 }
@@ -112,7 +113,18 @@ function onRedis(url: string, onError: (error: unknown) => void): Connections {
   // Workers block on this connection, so BullMQ wants no limit on retries; the deadline of `add` is ours.
   const redis = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: false });
   redis.on('error', onError);
-  return { options: { connection: redis, prefix: PREFIX }, factory: undefined, close: () => redis.disconnect() };
+  // Each worker blocks on a copy, which BullMQ lets dial for ever when Redis is away at the end: no process would end then.
+  const dialled = [redis];
+  const duplicate = redis.duplicate.bind(redis);
+  redis.duplicate = (override) => {
+    const copy = duplicate(override);
+    dialled.push(copy);
+    return copy;
+  };
+  const close = (): void => {
+    for (const connection of dialled) connection.disconnect();
+  };
+  return { options: { connection: redis, prefix: PREFIX }, factory: undefined, close };
 }
 
 function queueOf(lane: Lane, { options, factory }: Connections, onError: (error: unknown) => void): Queue {
@@ -137,6 +149,16 @@ function workerOf(
   worker.on('error', onError);
   worker.on('failed', (_job, error) => onError(error));
   return worker;
+}
+
+/** BullMQ stops these only when a worker has closed in order: after a missed deadline they would keep the process from ending. */
+function stopTimers(worker: Worker): void {
+  const { stalledCheckStopper, lockManager } = worker as unknown as {
+    readonly stalledCheckStopper?: () => void;
+    readonly lockManager: { readonly close: () => Promise<void> };
+  };
+  stalledCheckStopper?.();
+  void lockManager.close();
 }
 
 async function reported(onError: (error: unknown) => void, body: () => Promise<unknown>): Promise<void> {
