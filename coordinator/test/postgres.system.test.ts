@@ -8,7 +8,7 @@ import type { TestPostgres, TestStore } from '../testing/index.ts';
 import { freshName, freshRound, NOW, STATES, taskNamed } from '../testing/store/scene.ts';
 
 describe.skipIf(POSTGRES_MISSING !== null)(
-  `PostgreSQL${POSTGRES_MISSING === null ? '' : ` (skipped: ${POSTGRES_MISSING})`}`,
+  `PostgreSQL${POSTGRES_MISSING === null ? '' : ` — skipped: ${POSTGRES_MISSING}`}`,
   () => {
     let server: TestPostgres;
     beforeAll(async () => {

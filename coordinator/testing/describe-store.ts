@@ -12,7 +12,7 @@ import type { TestStore } from './test-store.ts';
 
 /** @param missing why this store cannot be tested here: announced in place of the suite */
 export function describeStore(name: string, open: () => Promise<TestStore>, missing: string | null = null): void {
-  describe.skipIf(missing !== null)(missing === null ? name : `${name} (skipped: ${missing})`, () => {
+  describe.skipIf(missing !== null)(missing === null ? name : `${name} — skipped: ${missing}`, () => {
     let opened: TestStore | null = null;
     beforeAll(async () => {
       opened = await open();

@@ -51,7 +51,7 @@ const SHIPPED: Readonly<Record<string, (tf: typeof Tf) => Tf.Sequential>> = {
 
 export const SHIPPED_MODELS: readonly string[] = Object.keys(SHIPPED);
 
-/** A shipped model with initial weights that depend on the random source alone. @throws ClientError `MODEL_UNSUPPORTED` */
+/** A shipped model: its topology is the same every time, its initial weights depend on the random source alone. @throws ClientError `MODEL_UNSUPPORTED` */
 export async function buildShippedModel(name: string, random: RandomSource): Promise<InitialModel> {
   const build = SHIPPED[name];
   if (build === undefined)

@@ -27,6 +27,8 @@ async function open(): Promise<Backend> {
   const native = openNative(require);
   if ('tf' in native) return native;
   const tf = quietly(() => require('@tensorflow/tfjs') as typeof Tf);
+  // Else the JavaScript backend, which the wasm one falls back on, greets and advertises on the console at its first kernel.
+  tf.enableProdMode();
   const wasm = await openWasm(require, tf);
   // The JavaScript backend, which also computes what WebAssembly lacks, greets at its first use.
   Object.assign(tf.findBackend('cpu'), { firstUse: false });

@@ -1,15 +1,17 @@
 /**
  * Makes the wasm backend of TensorFlow.js 4.22 train: the gradient kernels it lacks, the slow ones replaced by compositions of its
- * fast ones (only its non-transposed matmul and convolution go through XNNPACK), and one that is wrong.
+ * fast ones (only its non-transposed matmul and convolution go through XNNPACK), and those that are wrong.
  *
- * The trap that is mended here: `_FusedMatMul` with transposed or batched operands adds the bias once per block of 48 along the
- * inner dimension. Composing transpose and plain product avoids that path; batched operands are computed without the fusion.
+ * The traps that are mended: convolutions that come out as zeros (`same-padding.ts`), and `_FusedMatMul` with transposed or batched
+ * operands, which adds the bias once per block of 48 along the inner dimension. Composing transpose and plain product avoids that
+ * path; batched operands are computed without the fusion.
  * The trap that is avoided: XNNPACK keeps a packed copy of the right operand by tensor id, so a tensor is never written in place.
  */
 import type * as Tf from '@tensorflow/tfjs';
 import type { KernelConfig, KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
 import { convolutionGradients } from './convolution-gradients.ts';
 import { registerCpuFallbacks } from './cpu-fallback.ts';
+import { samePadding } from './same-padding.ts';
 import type { Attributes, Inputs, Kernel, Kernels, WasmBackend } from './wasm-backend.ts';
 
 export function registerKernels(tf: typeof Tf): void {
@@ -31,6 +33,7 @@ export function registerKernels(tf: typeof Tf): void {
     },
   };
   productKernels(kernels);
+  samePadding(kernels);
   convolutionGradients(kernels);
   kernels.set('UnsortedSegmentSum', segmentSum);
   registerCpuFallbacks(tf);

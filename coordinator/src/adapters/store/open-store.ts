@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { CoordinatorError } from '../../errors.ts';
 import type { Records, Store } from '../../ports.ts';
+import { drain } from './drain.ts';
 import { openEmbedded } from './embedded/open-embedded.ts';
 import type { OpenedPool } from './embedded/open-embedded.ts';
 import { migrate } from './migrate.ts';
@@ -54,7 +55,7 @@ function connect(url: string): OpenedPool {
     options: SERVER_TIMEOUTS,
   });
   pool.setMaxListeners(0);
-  return { pool, close: () => pool.end() };
+  return { pool, close: () => drain(pool) };
 }
 
 function storeOn({ pool, close }: OpenedPool): Store {

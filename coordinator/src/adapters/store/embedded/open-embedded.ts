@@ -1,9 +1,9 @@
 /** The embedded default: a real `pg.Pool` whose sockets end in a PGlite in this process, durable on disk, one process per directory. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { CoordinatorError } from '../../../errors.ts';
+import { drain } from '../drain.ts';
 import { Engine } from './engine.ts';
 import { lockDirectory } from './lock-file.ts';
 import { maintain } from './maintenance.ts';
@@ -21,8 +21,6 @@ export interface OpenedPool {
 
 /** As PostgreSQL servers are asked to keep them in `open-store.ts`. */
 const LIMITS: SessionLimits = { turnMs: 10_000, idleMs: 30_000, statementMs: 30_000 };
-/** A client that is never given back must not keep the process from ending. */
-const DRAIN_MS = 5_000;
 
 export interface EmbeddedEvents {
   /** The database ended unasked: nothing can be stored any more. */
@@ -48,16 +46,14 @@ export async function openEmbedded(
     // One engine is one session: said once, it holds for every client. BullMQ's tables live in a schema of their own.
     await pool.query('SET search_path TO public, bullmq');
     const stopMaintenance = maintain(pool, onError);
-    const drain = async (): Promise<void> => {
-      stopMaintenance();
-      await Promise.race([pool.end(), sleep(DRAIN_MS, undefined, { ref: false })]);
-    };
     return {
       pool,
-      close: () =>
-        drain()
+      close: () => {
+        stopMaintenance();
+        return drain(pool)
           .then(() => engine?.close())
-          .finally(unlock),
+          .finally(unlock);
+      },
     };
   } catch (error) {
     await engine?.close().catch(onError);
