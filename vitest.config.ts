@@ -17,6 +17,7 @@ const config: ViteUserConfig = defineConfig({
           isolate: false,
           sequence: { groupOrder: 0 },
           testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
