@@ -26,7 +26,8 @@ const config: ViteUserConfig = defineConfig({
           include: ['*/test/**/*.system.test.ts'],
           exclude: ['**/node_modules/**'],
           pool: 'forks',
-          maxWorkers: 2,
+          // Many of them start processes by the dozen and use every core: side by side they would measure, and starve, each other.
+          maxWorkers: 1,
           sequence: { groupOrder: 1 },
           testTimeout: 240_000,
           hookTimeout: 120_000,
