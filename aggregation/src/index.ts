@@ -62,6 +62,37 @@ export type { Thresholds } from './secagg/thresholds.ts';
 export { MASK_MODES } from './secagg/vector-mask.ts';
 export type { MaskMode, PayloadSum, SignedSeed, VectorMask } from './secagg/vector-mask.ts';
 export { wordMask } from './secagg/word-mask.ts';
+export {
+  decodeAggregatorState,
+  encodeAggregatorState,
+  openAggregator,
+  sumShares,
+  takeRequest,
+} from './shares/aggregator.ts';
+export type { AggregatorOutcome, AggregatorStanding, AggregatorState } from './shares/aggregator.ts';
+export { encodeShares, joinShares, openAggregatorKey } from './shares/client.ts';
+export type { Judged, SharesPart, SharesStanding } from './shares/client.ts';
+export {
+  judgeAggregatorKey,
+  judgeShareInput,
+  judgeShareSum,
+  openShares,
+  shareInputBytes,
+  shareSumBytes,
+  sumRequest,
+} from './shares/coordinator.ts';
+export type { SharesOpening } from './shares/coordinator.ts';
+export type { AggregatorTrust, SharesFloor, SharesTrust } from './shares/floor.ts';
+export {
+  decodeSharesSession,
+  encodeSharesSession,
+  isSharesSession,
+  sharesContextOf,
+  sharesLanesOf,
+} from './shares/session.ts';
+export type { SharesSession } from './shares/session.ts';
+export { decodeDeposit, encodeDeposit } from './shares/wire/deposit.ts';
+export type { Deposit } from './shares/wire/share-input.ts';
 export { serverStep } from './strategies/fedavg.ts';
 export type {
   Cohort,
@@ -71,6 +102,7 @@ export type {
   Protection,
   Schedule,
   SecureAggregation,
+  SharesAggregation,
   Strategy,
   Task,
 } from './task.ts';

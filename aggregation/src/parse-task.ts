@@ -1,11 +1,12 @@
 /** The one line at which a document becomes a {@link Task}. Reference with every key and default: `docs/task.md`. */
 import { DocumentReader } from './document.ts';
 import { AggregationError } from './errors.ts';
-import { parseModelName, parseTaskId } from './ids.ts';
+import { parseClientId, parseModelName, parseTaskId } from './ids.ts';
 import { modeFor, payloadBytes } from './secagg/mask-mode.ts';
 import { laneFormat } from './secagg/quantiser.ts';
 import { checkThresholds, thresholdsFor } from './secagg/thresholds.ts';
 import { MASK_MODES } from './secagg/vector-mask.ts';
+import { SHARES_LEAST_CLIENTS } from './shares/session.ts';
 import type {
   Cohort,
   LocalTraining,
@@ -13,6 +14,7 @@ import type {
   Protection,
   Schedule,
   SecureAggregation,
+  SharesAggregation,
   Strategy,
   Task,
 } from './task.ts';
@@ -20,9 +22,14 @@ import type {
 const DAY = 86_400;
 const count = { min: 1, max: 1_000_000, integer: true } as const;
 const seconds = { min: 1, max: 30 * DAY } as const;
+const stepSeconds = { min: 1, max: DAY } as const;
 const rate = { min: 1e-9, max: 1e3 } as const;
 /** Two clients and a coordinator that colludes with one of them: nothing would be left to hide among. */
-const SECAGG_LEAST_CLIENTS = 3;
+const LEAST_CLIENTS: Readonly<Record<Protection['kind'], number>> = {
+  clear: 1,
+  secagg: 3,
+  shares: SHARES_LEAST_CLIENTS,
+};
 
 /** @throws AggregationError `TASK_INVALID`, naming the key, what was found and what is allowed */
 export function parseTask(value: unknown): Task {
@@ -33,7 +40,7 @@ export function parseTask(value: unknown): Task {
   const task: Task = {
     name: document.parsed('name', parseTaskId),
     model: readModel(document.object('model')),
-    cohort: readCohort(cohort, hidden.kind === 'secagg' ? SECAGG_LEAST_CLIENTS : 1),
+    cohort: readCohort(cohort, LEAST_CLIENTS[hidden.kind]),
     training: readTraining(document.object('training', {})),
     strategy: readStrategy(document.object('strategy', {})),
     protection: hidden,
@@ -42,6 +49,7 @@ export function parseTask(value: unknown): Task {
   };
   document.end();
   if (hidden.kind === 'secagg') checkSecureAggregation(task, hidden, { cohort, protection });
+  if (hidden.kind === 'shares') checkLaneWidth(task, hidden, protection);
   return task;
 }
 
@@ -107,19 +115,58 @@ function readStrategy(strategy: DocumentReader): Strategy {
 }
 
 function readProtection(protection: DocumentReader): Protection {
-  const kind = protection.choice('kind', ['clear', 'secagg'], 'clear');
-  const read: Protection = kind === 'clear' ? { kind } : readSecureAggregation(protection);
+  const kind = protection.choice('kind', ['clear', 'secagg', 'shares'], 'clear');
+  const read = readProtectionOf(kind, protection);
   protection.end();
   return read;
+}
+
+function readProtectionOf(kind: Protection['kind'], protection: DocumentReader): Protection {
+  switch (kind) {
+    case 'clear':
+      return { kind };
+    case 'secagg':
+      return readSecureAggregation(protection);
+    case 'shares':
+      return readShares(protection);
+  }
+}
+
+function readShares(protection: DocumentReader): SharesAggregation {
+  return {
+    kind: 'shares',
+    ...readQuantiser(protection),
+    aggregator: protection.parsed('aggregator', parseClientId),
+    stepSeconds: protection.number('stepSeconds', stepSeconds, 60),
+  };
+}
+
+/** The sums of the largest cohort must fit the lanes. */
+function checkLaneWidth(
+  { cohort, training }: Task,
+  { clip, bits }: Pick<SecureAggregation, 'clip' | 'bits'>,
+  at: DocumentReader,
+): void {
+  try {
+    laneFormat({ clip, bits, maxWeight: training.maxExamples }, 1, Math.ceil(cohort.target * cohort.overSelection));
+  } catch (error) {
+    throw refusedBy(error, (why) => at.refuse('bits', why));
+  }
 }
 
 function readSecureAggregation(protection: DocumentReader): SecureAggregation {
   return {
     kind: 'secagg',
+    ...readQuantiser(protection),
+    mode: protection.choice('mode', ['auto', ...MASK_MODES], 'auto'),
+    stepSeconds: protection.number('stepSeconds', stepSeconds, 60),
+  };
+}
+
+function readQuantiser(protection: DocumentReader): Pick<SecureAggregation, 'clip' | 'bits'> {
+  return {
     clip: protection.number('clip', { min: 1e-6, max: 1e6 }, 1),
     bits: protection.number('bits', { min: 4, max: 24, integer: true }, 16),
-    mode: protection.choice('mode', ['auto', ...MASK_MODES], 'auto'),
-    stepSeconds: protection.number('stepSeconds', { min: 1, max: DAY }, 60),
   };
 }
 

@@ -2,7 +2,7 @@
  * What to learn: the document that an operator writes, the coordinator schedules and a simulation replays unchanged.
  * This file is its type; `parse-task.ts` is the one line at which a document becomes one.
  */
-import type { ModelName, TaskId } from './ids.ts';
+import type { ClientId, ModelName, TaskId } from './ids.ts';
 import type { MaskMode } from './secagg/vector-mask.ts';
 
 export interface Task {
@@ -51,7 +51,7 @@ export type Loss =
   'categorical-crossentropy' | 'sparse-categorical-crossentropy' | 'binary-crossentropy' | 'mean-squared-error';
 /** FedAvg (McMahan et al. 2017, algorithm 1): the mean weighted by examples, scaled by the server's learning rate. */
 export type Strategy = { readonly kind: 'fedavg'; readonly serverLearningRate: number };
-export type Protection = { readonly kind: 'clear' } | SecureAggregation;
+export type Protection = { readonly kind: 'clear' } | SecureAggregation | SharesAggregation;
 
 /** The coordinator learns the sum of a cohort's updates and nothing else: `docs/protocol/secure-aggregation.md`. */
 export interface SecureAggregation {
@@ -65,6 +65,18 @@ export interface SecureAggregation {
   /** How long the cohort has for each step of the protocol beside the update itself, seconds. */
   readonly stepSeconds: number;
 }
+
+/** Two aggregators of different owners hold a share each of every update, and learn the sum together: the same document, "shares". */
+export interface SharesAggregation {
+  readonly kind: 'shares';
+  readonly clip: number;
+  readonly bits: number;
+  /** Who holds the shares that the coordinator does not: enrolled as a client is, and run with `carapace aggregator`. */
+  readonly aggregator: ClientId;
+  /** How long the aggregator has for its key, and for its sum, seconds. */
+  readonly stepSeconds: number;
+}
+
 export type Schedule =
   | { readonly kind: 'continuous' }
   | { readonly kind: 'every'; readonly seconds: number }

@@ -20,6 +20,11 @@ export const DOMAINS = {
   secaggSelfMask: 'carapace/v1/secagg/self-mask',
   secaggCommitment: 'carapace/v1/secagg/commitment',
   secaggSurvivors: 'carapace/v1/secagg/consistency',
+  sharesSession: 'carapace/v1/shares/session',
+  sharesKey: 'carapace/v1/shares/aggregator-key',
+  sharesDeposit: 'carapace/v1/shares/deposit',
+  sharesSealing: 'carapace/v1/shares/sealing-key',
+  sharesMask: 'carapace/v1/shares/mask',
   rlwePublic: 'carapace/v1/rlwe/public-polynomials',
 } as const;
 

@@ -37,7 +37,13 @@ export function judgeSession(
   return judgeRoster(session, roster, trust, floor) ?? judgeParameters(session, floor);
 }
 
-function judgeRoster(session: Session, roster: Roster, trust: RosterTrust, floor: ClientFloor): Refused | undefined {
+/** What the roster part of the floor asks, of any session with a cohort. */
+export function judgeRoster(
+  session: Pick<Session, 'roster' | 'cohort'>,
+  roster: Roster,
+  trust: RosterTrust,
+  floor: Pick<ClientFloor, 'acceptCoordinatorRoster' | 'rosterSerial'>,
+): Refused | undefined {
   const refused = (why: string): Refused => ({ code: 'SECAGG_ROSTER', why });
   if (trust === 'coordinator' && !floor.acceptCoordinatorRoster) return refused('no authority vouches for the clients');
   if (roster.serial < floor.rosterSerial) return refused(`edition ${roster.serial}, after ${floor.rosterSerial}`);

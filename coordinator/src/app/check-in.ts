@@ -125,5 +125,5 @@ function reportBy(state: RoundState): Instant | null {
   if (state.kind === 'collecting') return state.deadline;
   if (state.kind !== 'agreeing') return null;
   const { plan, startedAt } = state;
-  return startedAt + 2 * (plan.stepMs ?? 0) + plan.reportMs;
+  return startedAt + 2 * (plan.protocol?.stepMs ?? 0) + plan.reportMs;
 }

@@ -106,7 +106,7 @@ async function observe(
 /** With a protocol, those whom the published roster vouches for. */
 async function listEligible(records: Records, { state }: RoundRecord, now: Instant): Promise<readonly Candidate[]> {
   const waiting = await records.listCandidates(now);
-  return state.kind === 'open' && state.plan.stepMs !== null ? onRoster(records, waiting) : waiting;
+  return state.kind === 'open' && state.plan.protocol !== null ? onRoster(records, waiting) : waiting;
 }
 
 async function writeEffects(

@@ -1,6 +1,6 @@
 /** From a task to what one of its rounds may do, and when the next one may open. */
-import type { Cohort, Task } from '@carapace/aggregation';
-import type { Instant, RoundPlan } from './round.ts';
+import type { Cohort, Protection, Task } from '@carapace/aggregation';
+import type { Instant, ProtocolPlan, RoundPlan } from './round.ts';
 
 /** Aggregation and evaluation each get this long; both are bounded work, so a longer silence means a lost worker. */
 const WORK_MS = 120_000;
@@ -18,8 +18,19 @@ export function planOf(task: Task): RoundPlan {
     reportMs: Math.round(cohort.reportSeconds * 1000),
     graceMs: Math.round(cohort.graceSeconds * 1000),
     workMs: WORK_MS,
-    stepMs: task.protection.kind === 'secagg' ? Math.round(task.protection.stepSeconds * 1000) : null,
+    protocol: protocolOf(task.protection),
   };
+}
+
+function protocolOf(protection: Protection): ProtocolPlan | null {
+  switch (protection.kind) {
+    case 'clear':
+      return null;
+    case 'secagg':
+      return { by: 'cohort', stepMs: Math.round(protection.stepSeconds * 1000) };
+    case 'shares':
+      return { by: 'aggregator', stepMs: Math.round(protection.stepSeconds * 1000) };
+  }
 }
 
 /** Rounded up from the decimals that were written: in binary64, 50 x 1.1 is a hair above 55, and no 56th client is wanted. */

@@ -24,8 +24,15 @@ export interface RoundPlan {
   readonly graceMs: number;
   /** How long aggregation and evaluation may each take before the round is abandoned. */
   readonly workMs: number;
-  /** How long a cohort has for each step of the protection's protocol beside the updates themselves; null where there is none. */
-  readonly stepMs: number | null;
+  /** The protocol around the updates; null where there is none. */
+  readonly protocol: ProtocolPlan | null;
+}
+
+export interface ProtocolPlan {
+  /** Who takes the protection off the sum: the cohort that put it on (secure aggregation), or a second aggregator (shares). */
+  readonly by: 'cohort' | 'aggregator';
+  /** How long they have for each step beside the updates themselves. */
+  readonly stepMs: number;
 }
 
 interface Running {
@@ -39,7 +46,10 @@ export interface Open extends Running {
   readonly selectBy: Instant;
 }
 
-/** The cohort agrees on the keys of its masks (secure aggregation, steps 0 and 1) before anyone's update is taken. */
+/**
+ * Keys are agreed on before anyone's update is taken: the cohort's, of its masks (secure aggregation, steps 0 and 1), or the second
+ * aggregator's (shares).
+ */
 export interface Agreeing extends Running {
   readonly kind: 'agreeing';
   readonly step: 'advertise-keys' | 'share-keys';
@@ -58,7 +68,10 @@ export interface Collecting extends Running {
   readonly closeBy: Instant;
 }
 
-/** The survivors confirm who is in the sum and take their masks off it (secure aggregation, steps 3 and 4). */
+/**
+ * The sum is uncovered: the survivors confirm who is in it and take their masks off (secure aggregation, steps 3 and 4), or the
+ * second aggregator tells the sum of its shares (shares, the step `unmask` alone).
+ */
 export interface Unmasking extends Running {
   readonly kind: 'unmasking';
   readonly step: 'consistency' | 'unmask';
@@ -102,12 +115,13 @@ export type RoundState = RunningState | Completed | Abandoned;
 
 export const ABANDON_REASONS = {
   'too-few-candidates': 'Fewer clients than the minimum were waiting when selection ended.',
-  'keys-not-agreed': 'Too few selected clients advertised keys or shared them in time: nobody had sent an update yet.',
+  'keys-not-agreed':
+    'Too few selected clients advertised keys or shared them in time, or the second aggregator gave no key: nobody had sent an update yet.',
   'quorum-not-met': 'Fewer updates than the minimum had come by the deadline plus grace.',
   'quorum-unreachable':
     'So many selected clients declined, failed or were revoked that the minimum could no longer be met.',
   'sum-not-unmasked':
-    'Too few survivors confirmed the sum or helped to unmask it in time: every update in it stays hidden.',
+    'Too few survivors confirmed the sum or helped to unmask it in time, or the second aggregator did not: every update in it stays hidden.',
   'aggregation-failed': 'The updates could not be aggregated; the time line names the error.',
   'aggregation-timeout': 'Aggregation did not end in its time.',
   'evaluation-failed': 'The new weights could not be evaluated; the time line names the error.',
@@ -264,14 +278,12 @@ function considerCandidates(state: Open, event: Extract<RoundEvent, { kind: 'can
 function select(state: Open, cohort: readonly Candidate[], now: Instant): Step {
   const { plan } = state;
   const selected = cohort.length;
-  if (plan.stepMs === null) return collect(plan, selected, now, [{ kind: 'select', cohort }]);
-  // Fewer survivors than this cohort's thresholds ask for could never take the masks off: that is the quorum then.
-  const minimum = Math.max(plan.minimum, thresholdsFor(selected).minimumSurvivors);
-  const deadline = now + plan.stepMs;
+  if (plan.protocol === null) return collect(plan, selected, now, [{ kind: 'select', cohort }]);
+  const deadline = now + plan.protocol.stepMs;
   return {
     state: {
       kind: 'agreeing',
-      plan: { ...plan, minimum },
+      plan: { ...plan, minimum: quorumOf(plan, plan.protocol, selected) },
       step: 'advertise-keys',
       selected,
       startedAt: now,
@@ -284,15 +296,22 @@ function select(state: Open, cohort: readonly Candidate[], now: Instant): Step {
   };
 }
 
+/** Fewer survivors than a cohort's thresholds ask for could never take the masks off: that is the quorum then. */
+function quorumOf({ minimum }: RoundPlan, { by }: ProtocolPlan, selected: number): number {
+  return by === 'cohort' ? Math.max(minimum, thresholdsFor(selected).minimumSurvivors) : minimum;
+}
+
 function stepAgreeing(state: Agreeing, event: RoundEvent): Step {
   if (event.kind === 'stop') return abandon(state, 'task-stopped', event.now);
   if (event.kind !== 'protocol') return unchanged(state);
   const { at, now, present } = event;
   if (at === 'failed') return abandon(state, 'keys-not-agreed', now);
-  if (at === state.step || at === 'advertise-keys') return unchanged(state);
+  // The shell closes a step whose time is up before it tells where the protocol stands; if it did not, the round ends all the same.
+  if (at === state.step || at === 'advertise-keys')
+    return now >= state.deadline ? abandon(state, 'keys-not-agreed', now) : unchanged(state);
   const dismiss: Effect = { kind: 'dismiss', present };
   if (at !== 'share-keys') return collect(state.plan, state.selected, now, [dismiss]);
-  const deadline = now + (state.plan.stepMs ?? 0);
+  const deadline = now + stepMsOf(state.plan);
   return { state: { ...state, step: at, deadline }, effects: [dismiss, { kind: 'wake', at: deadline }] };
 }
 
@@ -326,19 +345,20 @@ function considerTally(state: Collecting, tally: Tally, now: Instant): Step {
   return unchanged(state);
 }
 
-/** Whoever sent an update may be gone when its masks are to come off: some more than must stay are waited for. */
+/** Whoever sent an update may be gone when the cohort is to take the masks off: some more than must stay are waited for. */
 function wanted({ plan, selected }: Collecting): number {
-  if (plan.stepMs === null) return plan.target;
+  if (plan.protocol?.by !== 'cohort') return plan.target;
   return Math.min(selected, Math.max(plan.target, plan.minimum + Math.ceil(SLACK_SHARE * selected)));
 }
 
 function close(state: Collecting, reported: number, now: Instant): Step {
   const { plan } = state;
   const dismiss: Effect = { kind: 'dismiss', present: [] };
-  if (plan.stepMs === null) return aggregate(plan, reported, now, [dismiss]);
-  const deadline = now + plan.stepMs;
+  if (plan.protocol === null) return aggregate(plan, reported, now, [dismiss]);
+  const deadline = now + plan.protocol.stepMs;
+  const first = plan.protocol.by === 'cohort' ? 'consistency' : 'unmask';
   return {
-    state: { kind: 'unmasking', plan, step: 'consistency', reported, since: now, deadline },
+    state: { kind: 'unmasking', plan, step: first, reported, since: now, deadline },
     effects: [dismiss, { kind: 'fix-survivors' }, { kind: 'wake', at: deadline }],
   };
 }
@@ -349,9 +369,15 @@ function stepUnmasking(state: Unmasking, event: RoundEvent): Step {
   const { at, now } = event;
   if (at === 'failed') return abandon(state, 'sum-not-unmasked', now);
   if (at === 'opening') return aggregate(state.plan, state.reported, now, []);
-  if (at !== 'unmask' || state.step === 'unmask') return unchanged(state);
-  const deadline = now + (state.plan.stepMs ?? 0);
+  if (at !== 'unmask' || state.step === 'unmask')
+    return now >= state.deadline ? abandon(state, 'sum-not-unmasked', now) : unchanged(state);
+  const deadline = now + stepMsOf(state.plan);
   return { state: { ...state, step: at, deadline }, effects: [{ kind: 'wake', at: deadline }] };
+}
+
+/** Of a plan whose round is in its protocol. */
+function stepMsOf({ protocol }: RoundPlan): number {
+  return protocol?.stepMs ?? 0;
 }
 
 function aggregate(plan: RoundPlan, reported: number, now: Instant, first: readonly Effect[]): Step {

@@ -25,14 +25,14 @@ describe('the plan of a task', () => {
       reportMs: 60_500,
       graceMs: 0,
       workMs: 120_000,
-      stepMs: null,
+      protocol: null,
     });
   });
 
   test('secure aggregation has its steps', () => {
     const protection = { kind: 'secagg', stepSeconds: 7.5 };
     const task = parseTask({ name: 'demo', model: { name: 'demo' }, cohort: { target: 4 }, protection });
-    expect(planOf(task)).toMatchObject({ target: 4, minimum: 3, stepMs: 7_500 });
+    expect(planOf(task)).toMatchObject({ target: 4, minimum: 3, protocol: { by: 'cohort', stepMs: 7_500 } });
   });
 
   test('instants are whole milliseconds, which a timer and a database take', () => {

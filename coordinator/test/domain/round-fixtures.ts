@@ -22,11 +22,14 @@ export const PLAN: RoundPlan = {
   reportMs: 10_000,
   graceMs: 2_000,
   workMs: 5_000,
-  stepMs: null,
+  protocol: null,
 };
 
 /** The same with a protocol of secure aggregation around the updates. */
-export const SECURE: RoundPlan = { ...PLAN, stepMs: 3_000 };
+export const SECURE: RoundPlan = { ...PLAN, protocol: { by: 'cohort', stepMs: 3_000 } };
+
+/** The same with a second aggregator. */
+export const SHARED: RoundPlan = { ...PLAN, protocol: { by: 'aggregator', stepMs: 3_000 } };
 
 export const WEIGHTS: Digest = parseDigest('ab'.repeat(32));
 

@@ -54,7 +54,16 @@ export const plans: fc.Arbitrary<RoundPlan> = fc
     reportMs: fc.integer({ min: 1, max: 5_000 }),
     graceMs: fc.integer({ min: 0, max: 1_000 }),
     workMs: fc.integer({ min: 1, max: 2_000 }),
-    stepMs: fc.option(fc.integer({ min: 1, max: 1_000 })),
+    protocol: fc.oneof(
+      { weight: 1, arbitrary: fc.constant(null) },
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          by: fc.constantFrom('cohort' as const, 'cohort' as const, 'cohort' as const, 'aggregator' as const),
+          stepMs: fc.integer({ min: 1, max: 1_000 }),
+        }),
+      },
+    ),
   })
   .map(({ minimum, above, over, ...plan }) => {
     return { minimum, target: minimum + above, cohort: minimum + above + over, ...plan };
@@ -126,7 +135,7 @@ function eventOf(op: Op, state: RoundState, plan: RoundPlan, now: Instant): Roun
     case 'candidates':
       return { kind, now, waiting: waitingOf(op, plan), random: seededRandom(seed) };
     case 'protocol':
-      return { kind, now, at: protocolStep(op, state, now), present: presentOf(op, plan) };
+      return { kind, now, at: ofPlan(plan, protocolStep(op, state, now)), present: presentOf(op, plan) };
     case 'tally':
       return { kind, now, tally: { reported, outstanding: Math.ceil(rest * (selected - reported)) } };
     case 'aggregated': {
@@ -157,13 +166,19 @@ const STEPS: readonly ProtocolStep[] = [
   'opening',
 ];
 
-/** A protocol is where its round is or just beyond, has failed, or at times is said to be anywhere; its time up, it is beyond or has failed. */
+/** With a second aggregator there are only its key and its sum. */
+function ofPlan({ protocol }: RoundPlan, at: ProtocolStep | 'failed'): ProtocolStep | 'failed' {
+  if (protocol?.by !== 'aggregator') return at;
+  return at === 'share-keys' ? 'masked-input' : at === 'consistency' ? 'unmask' : at;
+}
+
+/** A protocol is where its round is or just beyond, has failed, or at times is said to be anywhere. */
 function protocolStep({ share, rest, seed }: Op, state: RoundState, now: Instant): ProtocolStep | 'failed' {
   if (state.kind !== 'agreeing' && state.kind !== 'unmasking') return STEPS[seed % STEPS.length]!;
   const over = now >= state.deadline;
   if (rest < 0.05) return 'failed';
   if (!over && rest > 0.95) return STEPS[seed % STEPS.length]!;
-  const ahead = share < 0.6 ? 1 : share < 0.7 ? 2 : over ? 1 : 0;
+  const ahead = share < 0.6 ? 1 : share < 0.7 ? 2 : over && share < 0.95 ? 1 : 0;
   const last = state.kind === 'agreeing' ? 2 : 5;
   return STEPS[Math.min(last, STEPS.indexOf(state.step) + ahead)]!;
 }

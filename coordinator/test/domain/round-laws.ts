@@ -22,9 +22,24 @@ const SECURE_WAY: readonly Place[] = [
   'completed',
 ];
 
+const SHARED_WAY: readonly Place[] = [
+  'open',
+  'advertise-keys',
+  'collecting',
+  'unmask',
+  'aggregating',
+  'evaluating',
+  'completed',
+];
+
+function wayOf({ protocol }: RoundPlan): readonly Place[] {
+  if (protocol === null) return CLEAR_WAY;
+  return protocol.by === 'cohort' ? SECURE_WAY : SHARED_WAY;
+}
+
 /** How far a round has come on the way of its plan; -1 is off it. */
 function progressOf(state: RoundState, plan: RoundPlan): number {
-  return (plan.stepMs === null ? CLEAR_WAY : SECURE_WAY).indexOf(placeOf(state));
+  return wayOf(plan).indexOf(placeOf(state));
 }
 
 const history = (law: (history: History) => void) => (machine: Machine) =>
@@ -53,7 +68,8 @@ export const LAWS: Readonly<Record<string, (machine: Machine) => fc.IPropertyWit
 
   'R3: every round ends in its time with a name, whatever comes': history(({ plan, last }) => {
     if (!isTerminal(last)) throw new Error(`it is still ${last.kind}`);
-    const longest = plan.selectionMs + plan.reportMs + plan.graceMs + 4 * (plan.stepMs ?? 0) + 2 * plan.workMs;
+    const longest =
+      plan.selectionMs + plan.reportMs + plan.graceMs + 4 * (plan.protocol?.stepMs ?? 0) + 2 * plan.workMs;
     expect(last.at).toBeLessThanOrEqual(OPENED_AT + longest);
     if (last.kind === 'abandoned') expect(Object.keys(ABANDON_REASONS)).toContain(last.reason);
   }),
@@ -74,7 +90,7 @@ export const LAWS: Readonly<Record<string, (machine: Machine) => fc.IPropertyWit
       expect(cohort.length).toBeLessThanOrEqual(plan.cohort);
       for (const { site } of cohort)
         expect(cohort.filter((other) => other.site === site).length).toBeLessThanOrEqual(plan.perSite ?? Infinity);
-      const kind = plan.stepMs === null ? 'collecting' : 'agreeing';
+      const kind = plan.protocol === null ? 'collecting' : 'agreeing';
       expect(move.step.state).toMatchObject({ kind, selected: cohort.length });
     }
     expect(effectsOf(round, 'select').length).toBeLessThanOrEqual(1);
@@ -86,7 +102,7 @@ export const LAWS: Readonly<Record<string, (machine: Machine) => fc.IPropertyWit
       for (const { state } of moves.map((move) => move.step)) {
         if (state.kind === 'agreeing' || state.kind === 'collecting') selected = state.selected;
         if (!('reported' in state)) continue;
-        const survivors = plan.stepMs === null ? 0 : thresholdsFor(selected).minimumSurvivors;
+        const survivors = plan.protocol?.by === 'cohort' ? thresholdsFor(selected).minimumSurvivors : 0;
         expect(state.reported).toBeGreaterThanOrEqual(Math.max(plan.minimum, survivors));
         expect(state.reported).toBeLessThanOrEqual(selected);
       }
@@ -96,13 +112,13 @@ export const LAWS: Readonly<Record<string, (machine: Machine) => fc.IPropertyWit
     for (const { before, event, step: next } of moves) {
       if (before.kind !== 'collecting' || event.kind !== 'tally') continue;
       const { reported, outstanding } = event.tally;
-      const { minimum, stepMs } = before.plan;
+      const { minimum, protocol } = before.plan;
       const slack = Math.min(before.selected, minimum + Math.ceil(before.selected / 10));
-      const target = Math.max(before.plan.target, stepMs === null ? 0 : slack);
+      const target = Math.max(before.plan.target, protocol?.by === 'cohort' ? slack : 0);
       const over = event.now >= before.closeBy;
       const enough = reported >= minimum && (reported >= target || outstanding === 0 || event.now >= before.deadline);
       const hopeless = reported + outstanding < minimum;
-      const closed = before.plan.stepMs === null ? 'aggregating' : 'unmasking';
+      const closed = protocol === null ? 'aggregating' : 'unmasking';
       const kind = enough ? closed : over || hopeless ? 'abandoned' : 'collecting';
       expect(next.state.kind).toBe(kind);
     }
@@ -152,7 +168,7 @@ export const LAWS: Readonly<Record<string, (machine: Machine) => fc.IPropertyWit
     for (const { before, event, step: next } of moves) {
       const inProtocol = before.kind === 'agreeing' || before.kind === 'unmasking';
       if (inProtocol && event.kind === 'protocol' && event.at === 'failed') expect(next.state.kind).toBe('abandoned');
-      if (plan.stepMs !== null && next.state.kind === 'aggregating' && before.kind !== 'aggregating')
+      if (plan.protocol !== null && next.state.kind === 'aggregating' && before.kind !== 'aggregating')
         expect([before.kind, event]).toMatchObject(['unmasking', { kind: 'protocol', at: 'opening' }]);
     }
   }),

@@ -10,6 +10,7 @@ import {
   PLACES,
   protocol,
   SECURE,
+  SHARED,
   STATES,
   tally,
   waiting,
@@ -35,9 +36,11 @@ const SITUATIONS = {
   },
   protocol: {
     'keys are awaited': ({ early }) => protocol(early, 'advertise-keys'),
+    'keys are awaited, at the end': ({ end }) => protocol(end, 'advertise-keys'),
     'the keys are out': ({ early }) => protocol(early, 'share-keys', 5),
     'the shares are out': ({ early }) => protocol(early, 'masked-input', 5),
     'the survivors are fixed': ({ early }) => protocol(early, 'consistency'),
+    'the survivors are fixed, at the end': ({ end }) => protocol(end, 'consistency'),
     'the survivors are confirmed': ({ early }) => protocol(early, 'unmask'),
     'the masks are known': ({ early }) => protocol(early, 'opening'),
     'too few are left': ({ early }) => protocol(early, 'failed', 0),
@@ -91,9 +94,11 @@ const NO_CANDIDATES: Cells['candidates'] = {
 };
 const NO_PROTOCOL: Cells['protocol'] = {
   'keys are awaited': 'stays',
+  'keys are awaited, at the end': 'stays',
   'the keys are out': 'stays',
   'the shares are out': 'stays',
   'the survivors are fixed': 'stays',
+  'the survivors are fixed, at the end': 'stays',
   'the survivors are confirmed': 'stays',
   'the masks are known': 'stays',
   'too few are left': 'stays',
@@ -151,9 +156,11 @@ const TABLE: Readonly<Record<Place, Cells>> = {
     ...ENDED,
     protocol: {
       'keys are awaited': 'stays',
+      'keys are awaited, at the end': 'keys-not-agreed',
       'the keys are out': 'share-keys',
       'the shares are out': 'collecting',
       'the survivors are fixed': 'collecting',
+      'the survivors are fixed, at the end': 'collecting',
       'the survivors are confirmed': 'collecting',
       'the masks are known': 'collecting',
       'too few are left': 'keys-not-agreed',
@@ -164,9 +171,11 @@ const TABLE: Readonly<Record<Place, Cells>> = {
     ...ENDED,
     protocol: {
       'keys are awaited': 'stays',
+      'keys are awaited, at the end': 'keys-not-agreed',
       'the keys are out': 'stays',
       'the shares are out': 'collecting',
       'the survivors are fixed': 'collecting',
+      'the survivors are fixed, at the end': 'collecting',
       'the survivors are confirmed': 'collecting',
       'the masks are known': 'collecting',
       'too few are left': 'keys-not-agreed',
@@ -202,9 +211,11 @@ const TABLE: Readonly<Record<Place, Cells>> = {
     ...ENDED,
     protocol: {
       'keys are awaited': 'stays',
+      'keys are awaited, at the end': 'sum-not-unmasked',
       'the keys are out': 'stays',
       'the shares are out': 'stays',
       'the survivors are fixed': 'stays',
+      'the survivors are fixed, at the end': 'sum-not-unmasked',
       'the survivors are confirmed': 'unmask',
       'the masks are known': 'aggregating',
       'too few are left': 'sum-not-unmasked',
@@ -215,9 +226,11 @@ const TABLE: Readonly<Record<Place, Cells>> = {
     ...ENDED,
     protocol: {
       'keys are awaited': 'stays',
+      'keys are awaited, at the end': 'sum-not-unmasked',
       'the keys are out': 'stays',
       'the shares are out': 'stays',
       'the survivors are fixed': 'stays',
+      'the survivors are fixed, at the end': 'sum-not-unmasked',
       'the survivors are confirmed': 'stays',
       'the masks are known': 'aggregating',
       'too few are left': 'sum-not-unmasked',
@@ -361,6 +374,33 @@ test('a protocol waits for some more than must stay, until nobody is outstanding
   expect(step(withQuorum(5), tally(11_000, 5, 1)).state.kind).toBe('unmasking');
   // No more than all can be waited for.
   expect(step(withQuorum(6), tally(2_000, 6, 0)).state.kind).toBe('unmasking');
+});
+
+test('with a second aggregator: its key, the updates, its sum', () => {
+  const agreeing = step({ ...STATES.open, plan: SHARED }, waiting(700, 9)).state;
+  // The quorum is the task's: whoever drops out is missed by nobody.
+  expect(agreeing).toEqual({ ...STATES.agreeing, plan: SHARED, startedAt: 700, deadline: 3_700 });
+  const collecting = step(agreeing, protocol(1_000, 'masked-input', 6)).state;
+  expect(collecting).toEqual({
+    ...STATES.collecting,
+    plan: SHARED,
+    startedAt: 1_000,
+    deadline: 11_000,
+    closeBy: 13_000,
+  });
+  expect(step(collecting, tally(2_000, 3, 3)).state).toBe(collecting);
+  const unmasking = step(collecting, tally(2_000, 4, 2)).state;
+  expect(unmasking).toEqual({
+    ...STATES.unmasking,
+    plan: SHARED,
+    step: 'unmask',
+    reported: 4,
+    since: 2_000,
+    deadline: 5_000,
+  });
+  expect(step(unmasking, protocol(2_500, 'unmask')).state).toBe(unmasking);
+  expect(step(unmasking, protocol(2_500, 'opening')).state).toMatchObject({ kind: 'aggregating', reported: 4 });
+  expect(step(unmasking, protocol(5_000, 'unmask')).state).toMatchObject({ reason: 'sum-not-unmasked' });
 });
 
 test.each(WHERE)('%s: whoever ends needs no observation, whoever runs does', (place) => {

@@ -16,9 +16,9 @@ export const PLAN: RoundPlan = {
   reportMs: 2_000,
   graceMs: 3_000,
   workMs: 4_000,
-  stepMs: null,
+  protocol: null,
 };
-const SECURE: RoundPlan = { ...PLAN, stepMs: 500 };
+const SECURE: RoundPlan = { ...PLAN, protocol: { by: 'cohort', stepMs: 500 } };
 
 export const STATES: { readonly [Kind in RoundState['kind']]: Extract<RoundState, { readonly kind: Kind }> } = {
   open: { kind: 'open', plan: PLAN, openedAt: NOW, selectBy: NOW + 1_000 },

@@ -6,7 +6,7 @@ import type { ClientId, Digest } from '../../ids.ts';
 import { advertisedText } from '../derivation.ts';
 import { judgeSession } from '../floor.ts';
 import type { ClientFloor } from '../floor.ts';
-import { openRoster } from '../roster.ts';
+import { openPinnedRoster } from '../pinned-roster.ts';
 import type { RosterKeys, RosterTrust } from '../roster.ts';
 import { contextOf, decodeSession } from '../session.ts';
 import type { Session } from '../session.ts';
@@ -71,17 +71,6 @@ function judge(session: Session, rosterBytes: Uint8Array, standing: Standing): R
     throw new Stop('SECAGG_MODEL', 'the session is about another model than the one received');
   }
   return trust;
-}
-
-function openPinnedRoster(bytes: Uint8Array, keys: RosterKeys): ReturnType<typeof openRoster> {
-  try {
-    return openRoster(bytes, keys);
-  } catch (error) {
-    if (error instanceof AggregationError && error.code === 'SIGNATURE_INVALID') {
-      throw new Stop('SECAGG_ROSTER', error.message);
-    }
-    throw error;
-  }
 }
 
 function ownMember(session: Session, standing: Standing): number {

@@ -13,7 +13,7 @@ const FORMAT = 1;
 export const PREFIX_BYTES = 6;
 export const CONTEXT_BYTES = 32;
 
-/** Client to coordinator below 16, coordinator to client from 16. */
+/** Client to coordinator below 16, coordinator to client from 16; with a second aggregator (`../../shares/`) from 32. */
 export const KIND = {
   advertiseKeys: 1,
   shareKeys: 2,
@@ -25,6 +25,10 @@ export const KIND = {
   survivors: 18,
   signatures: 19,
   sparseDelivery: 20,
+  aggregatorKey: 32,
+  shareInput: 33,
+  sumRequest: 34,
+  shareSum: 35,
 } as const;
 
 export type Kind = (typeof KIND)[keyof typeof KIND];

@@ -58,7 +58,7 @@ function limitsOf({
   return {
     ...thresholdsFor(selected),
     minimumSurvivors: plan.minimum,
-    deadline: startedAt + 4 * (plan.stepMs ?? 0) + plan.reportMs + plan.graceMs,
+    deadline: startedAt + 4 * (plan.protocol?.stepMs ?? 0) + plan.reportMs + plan.graceMs,
   };
 }
 

@@ -304,7 +304,7 @@ function isOver(state: ServerState, round: RoundState, now: number, left: Readon
   const heard = new Set(spoken(state));
   if (!cohort.some(({ client }, member) => left.has(client) && !heard.has(member))) return true;
   const lingers = round.kind === 'unmasking' && (neighbours === undefined || round.step === 'unmask');
-  const lingered = now >= round.deadline - (1 - LINGER) * (round.plan.stepMs ?? 0);
+  const lingered = now >= round.deadline - (1 - LINGER) * (round.plan.protocol?.stepMs ?? 0);
   return lingers && lingered && closed(state).phase !== 'abandoned';
 }
 
