@@ -65,6 +65,7 @@ export { wordMask } from './secagg/word-mask.ts';
 export {
   decodeAggregatorState,
   encodeAggregatorState,
+  forgetSecret,
   openAggregator,
   sumShares,
   takeRequest,

@@ -102,7 +102,8 @@ async function admitAll(
 
 function submission(round: RoundId, client: ClientId): UpdateSubmission {
   const update = newUpdateId(systemRandom);
-  return { update, round, client, digest: DIGEST, bytes: 40_000, examples: 100, metrics: { trainLoss: 0.5 }, at: 0 };
+  return { update, round, client, digest: DIGEST, bytes: 40_000, examples: 100, deposit: null,
+    metrics: { trainLoss: 0.5 }, at: 0 };
 }
 
 async function syncedAppends(path: string): Promise<number> {

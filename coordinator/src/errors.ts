@@ -83,6 +83,11 @@ export const COORDINATOR_ERRORS = {
     'The detail names the key, what was found and what is allowed; docs/task.md lists every key.',
   ],
   TASK_STATE: [409, 'The task is in a state from which this cannot be done.', 'The detail names the state.'],
+  AGGREGATOR_UNKNOWN: [
+    409,
+    'The second aggregator that the task names is not enrolled here, or was revoked.',
+    'Enrol it first (`carapace aggregator --join LINK` prints its id), then name that id in the task.',
+  ],
   ROUND_NOT_FOUND: [404, 'No round has this id.', 'List the rounds of the task.'],
   CLIENT_NOT_FOUND: [404, 'No client has this id.', 'List the clients.'],
   TOKEN_NOT_FOUND: [404, 'No enrolment token has this id, or it is spent or revoked.', 'List the tokens.'],

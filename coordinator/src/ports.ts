@@ -96,6 +96,8 @@ export interface Records {
   /** The blobs of every accepted update of the round, revoked clients' too: what is to be deleted when it has ended. */
   listUpdateDigests(round: RoundId): Promise<Digest[]>;
   findUpdate(id: UpdateId): Promise<UpdateRecord | null>;
+  /** Those of every accepted update of the round, revoked clients' too, by the digest of the update. */
+  listDeposits(round: RoundId): Promise<ReadonlyMap<Digest, Uint8Array>>;
   /** Keeps a refusal for the time line and the counters; refusing again is harmless. */
   recordRefusal(round: RoundId, client: ClientId, update: UpdateId, code: UpdateRefusal, now: Instant): Promise<void>;
 
@@ -219,6 +221,8 @@ export interface UpdateSubmission {
   readonly bytes: number;
   readonly examples: number;
   readonly metrics: Metrics;
+  /** What goes with a share of an update to the second aggregator; null with any other protection. */
+  readonly deposit: Uint8Array | null;
   readonly at: Instant;
 }
 
@@ -425,7 +429,7 @@ export interface JobQueue {
 export interface AggregationWork {
   /** The digest of the new weights, which are a durable blob by then. Updates are given in the order of their client ids. */
   aggregate(input: AggregationInput): Promise<{ readonly weights: Digest; readonly examples: number }>;
-  /** The same for masked inputs, given in any order; null when their sum, unmasked, is no sum of updates. */
+  /** The same for masked or shared inputs, given in any order; null when their sum, uncovered, is no sum of updates. */
   open(input: OpeningInput): Promise<{ readonly weights: Digest; readonly examples: number } | null>;
   close(): Promise<void>;
 }
@@ -440,15 +444,31 @@ export interface AggregationInput {
 }
 
 export interface OpeningInput {
-  /** Encoded. */
-  readonly session: Uint8Array;
   readonly base: Digest;
   readonly tensors: readonly TensorSpec[];
   readonly strategy: Task['strategy'];
-  readonly inputs: readonly Digest[];
-  /** What did not cancel in the sum. */
-  readonly masks: readonly SignedSeed[];
+  readonly order: OpenOrder;
 }
+
+/** What is added up, and what takes the protection off the sum. */
+export type OpenOrder =
+  | {
+      readonly kind: 'masks';
+      /** Encoded. */
+      readonly session: Uint8Array;
+      readonly inputs: readonly Digest[];
+      /** What did not cancel in the sum. */
+      readonly masks: readonly SignedSeed[];
+    }
+  | {
+      readonly kind: 'shares';
+      /** Encoded. */
+      readonly session: Uint8Array;
+      /** Those whose shares the aggregator added up. */
+      readonly inputs: readonly Survivor[];
+      /** The aggregator's message. */
+      readonly sum: Digest;
+    };
 
 // ---- Evaluation ----------------------------------------------------------------------------------------------------
 

@@ -43,8 +43,8 @@ export interface AggregatorStanding {
 /** To be durable before a word of it is sent; it holds the secret of the round. */
 export interface AggregatorState {
   readonly session: SharesSession;
-  /** X25519. */
-  readonly secret: Uint8Array;
+  /** X25519; null once the sum was told: what was sealed for it is then sealed for ever. */
+  readonly secret: Uint8Array | null;
   /** The key's message to the coordinator. */
   readonly outbox: Uint8Array;
   /** SHA-256 of the one request that is answered; null as long as none came. */
@@ -55,6 +55,7 @@ export type AggregatorOutcome<T> = ({ readonly kind: 'done' } & T) | ({ readonly
 
 const MAGIC = utf8('CRSG');
 const FORMAT = 1;
+const NONE = new Uint8Array(0);
 
 /** A key for a session that the aggregator is willing to sum. */
 export function openAggregator(
@@ -87,7 +88,9 @@ export function takeRequest(
     const digest = sha256(request);
     if (state.answered !== null && !equalBytes(state.answered, digest))
       throw new Stop('SECAGG_DUPLICATE', 'another sum of this session was asked for before');
-    const seeds = openDeposits(state, decodeSumRequest(sharesContextOf(state.session), request));
+    if (state.secret === null) throw new Stop('SECAGG_DUPLICATE', 'the sum of this session was told before');
+    const deposits = decodeSumRequest(sharesContextOf(state.session), request);
+    const seeds = openDeposits(state.session, state.secret, deposits);
     const { minimumSurvivors } = state.session;
     if (seeds.size < minimumSurvivors)
       throw new Stop('SECAGG_COHORT_SMALL', `${seeds.size} shares open, at least ${minimumSurvivors} wanted`);
@@ -110,9 +113,21 @@ export function* sumShares(
   return encodeShareSum(sharesContextOf(session), { members: [...seeds.keys()], sum: new Uint8Array(words.buffer) });
 }
 
+/** After the coordinator has the sum: nothing is left with which a share could be opened. */
+export function forgetSecret(state: AggregatorState): AggregatorState {
+  return { ...state, secret: null };
+}
+
 export function encodeAggregatorState({ session, secret, outbox, answered }: AggregatorState): Uint8Array<ArrayBuffer> {
-  const writer = new Writer().bytes(MAGIC).u8(FORMAT).blob(encodeSharesSession(session)).bytes(secret).blob(outbox);
-  return writer.blob(answered ?? new Uint8Array(0)).finish();
+  const writer = new Writer()
+    .bytes(MAGIC)
+    .u8(FORMAT)
+    .blob(encodeSharesSession(session))
+    .blob(secret ?? NONE);
+  return writer
+    .blob(outbox)
+    .blob(answered ?? NONE)
+    .finish();
 }
 
 /** @throws AggregationError `MESSAGE_INVALID` or `SECAGG_PARAMETERS` */
@@ -121,21 +136,31 @@ export function decodeAggregatorState(bytes: Uint8Array): AggregatorState {
     const reader = new Reader(bytes);
     if (!equalBytes(reader.bytes(4), MAGIC) || reader.u8() !== FORMAT) throw invalid('no CRSG of this format');
     const session = decodeSharesSession(reader.blob(reader.remaining));
-    const secret = reader.bytes(32);
+    const secret = read32(reader);
     const outbox = reader.blob(reader.remaining);
-    const answered = reader.blob(reader.remaining);
+    const answered = read32(reader);
     reader.end();
-    if (answered.length !== 0 && answered.length !== 32) throw invalid('a request has a digest of 32 bytes');
-    return { session, secret, outbox, answered: answered.length === 0 ? null : answered };
+    return { session, secret, outbox, answered };
   });
 }
 
+function read32(reader: Reader): Uint8Array | null {
+  const bytes = reader.blob(32);
+  if (bytes.length === 0) return null;
+  if (bytes.length !== 32) throw invalid('a secret, or a digest, has 32 bytes');
+  return bytes;
+}
+
 /** Seeds of the shares by member. One that is not signed or does not open is left out: its client made it so, or the coordinator did. */
-function openDeposits(state: AggregatorState, deposits: readonly Deposit[]): ReadonlyMap<number, Uint8Array> {
-  const own = exchangeKeyFromSecret(state.secret);
+function openDeposits(
+  session: SharesSession,
+  secret: Uint8Array,
+  deposits: readonly Deposit[],
+): ReadonlyMap<number, Uint8Array> {
+  const own = exchangeKeyFromSecret(secret);
   const seeds = new Map<number, Uint8Array>();
   for (const deposit of deposits) {
-    const seed = openDeposit(state.session, own, deposit);
+    const seed = openDeposit(session, own, deposit);
     if (seed !== undefined) seeds.set(deposit.member, seed);
   }
   return seeds;

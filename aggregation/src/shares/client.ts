@@ -34,7 +34,7 @@ export interface SharesStanding {
   readonly client: ClientId;
   readonly identity: SigningKey;
   readonly rosterKeys: RosterKeys;
-  /** The aggregator's identity, or null where the coordinator's word for it is taken. */
+  /** The aggregator's pinned identity, or null where none is. */
   readonly aggregator: PublicKey | null;
   readonly floor: SharesFloor;
   readonly model: Digest;
@@ -59,7 +59,7 @@ export function joinShares(
   return judged(() => {
     const session = readSharesSession(invitation.session);
     const roster = judgeShares(session, invitation.roster, standing.rosterKeys, standing.floor);
-    const aggregator = judgeAggregator(session, standing.aggregator);
+    const aggregator = judgeAggregator(session, standing.aggregator, standing.floor);
     const { model, work, values } = session;
     if (model !== standing.model || work !== standing.work || values !== standing.values)
       throw new Stop('SECAGG_MODEL', 'the session is about another model than the one received');

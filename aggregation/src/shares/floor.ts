@@ -58,9 +58,18 @@ export function judgeShares(
   return trust;
 }
 
-/** @param pinned null where the coordinator's word is taken. @throws Stop `SECAGG_POLICY` for another than the pinned one */
-export function judgeAggregator(session: SharesSession, pinned: PublicKey | null): AggregatorTrust {
-  if (pinned === null) return 'coordinator';
+/**
+ * @param pinned null where none is. Whoever does not take the coordinator's word for the clients does not for the aggregator either.
+ * @throws Stop `SECAGG_POLICY` for another than the pinned one
+ */
+export function judgeAggregator(
+  session: SharesSession,
+  pinned: PublicKey | null,
+  { acceptCoordinatorRoster }: SharesFloor,
+): AggregatorTrust {
+  if (pinned === null && acceptCoordinatorRoster) return 'coordinator';
+  if (pinned === null)
+    throw new Stop('SECAGG_POLICY', 'no aggregator is pinned, and the coordinator’s word is not taken');
   if (equalBytes(session.aggregator.identity, pinned)) return 'pinned';
   throw new Stop('SECAGG_POLICY', `${session.aggregator.client} is not the aggregator that this device has pinned`);
 }

@@ -7,6 +7,7 @@ import {
   encodeAggregatorState,
   encodeDeposit,
   encodeSharesSession,
+  forgetSecret,
   joinShares,
   judgeAggregatorKey,
   judgeShareInput,
@@ -133,6 +134,12 @@ describe('a coordinator that proposes', () => {
     });
   });
 
+  test('whoever does not take the coordinator’s word for the clients does not take it for the aggregator', () => {
+    const floor = { ...DEFAULT_FLOOR, acceptCoordinatorRoster: false };
+    expect(join({}, { aggregator: null, floor })).toBe('SECAGG_POLICY');
+    expect(join({}, { floor })).toMatchObject({ kind: 'agreed' });
+  });
+
   test('a key of its own in the place of the aggregator’s is refused', () => {
     const { outbox } = aggregatorOf(world);
     const context = sharesContextOf(session);
@@ -179,6 +186,13 @@ describe('a coordinator that asks', () => {
     expect(code(takeRequest(state, renamed))).toBe('SECAGG_COHORT_SMALL');
     const stranger = sumRequest(session, [first, second, third, { ...third, member: 9 }]);
     expect(code(takeRequest(state, stranger))).toBe('SECAGG_MEMBER');
+  });
+
+  test('after the sum was told gets nothing any more: the key is gone', () => {
+    const { state, deposits } = advance(world);
+    const request = sumRequest(session, deposits);
+    const told = forgetSecret(addUp(state, request).state);
+    expect(code(takeRequest(decodeAggregatorState(encodeAggregatorState(told)), request))).toBe('SECAGG_DUPLICATE');
   });
 
   test('after a refusal still gets the one sum it may have', () => {

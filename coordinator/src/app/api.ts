@@ -114,6 +114,14 @@ export interface CoordinatorApi {
     waitMs: number,
     signal: AbortSignal,
   ): Promise<ProtocolAnswer>;
+  // --- second aggregators: enrolled as clients are, and named by tasks
+  /** What waits for this aggregator; waits up to `waitMs` for something to do so. */
+  aggregatorWork(client: ClientRecord, waitMs: number, signal: AbortSignal): Promise<AggregatorWork>;
+  /** It takes no part in a round; for the time line. */
+  declineAggregation(client: ClientRecord, round: RoundId, reason: string): Promise<void>;
+  /** One chunk of the sum of its shares. @throws `PROTOCOL_REFUSED`, `PROTOCOL_STEP` or `UPLOAD_OFFSET` */
+  uploadSum(client: ClientRecord, chunk: SumChunk): Promise<SumAnswer>;
+
   /** Weights or topology of a version that the client is assigned to train, or of any published version. */
   openBlob(digest: Digest): Promise<{ readonly bytes: number; readonly stream: NodeJS.ReadableStream }>;
 
@@ -162,6 +170,22 @@ export interface UpdateChunk {
   readonly total: number;
   readonly body: AsyncIterable<Uint8Array>;
 }
+
+export type AggregatorWork =
+  /** A key for a round that begins. */
+  | {
+      readonly kind: 'key';
+      readonly round: RoundId;
+      readonly session: Uint8Array;
+      readonly roster: Uint8Array;
+    }
+  /** The sum of the shares that these deposits hold. */
+  | { readonly kind: 'sum'; readonly round: RoundId; readonly request: Uint8Array }
+  | { readonly kind: 'idle'; readonly retryAfterMs: number };
+
+export type SumChunk = Omit<UpdateChunk, 'update'>;
+
+export type SumAnswer = { readonly kind: 'partial'; readonly received: number } | { readonly kind: 'taken' };
 
 export type UploadAnswer =
   | { readonly kind: 'partial'; readonly received: number }

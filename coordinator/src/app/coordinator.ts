@@ -10,9 +10,10 @@ import type { Context } from './context.ts';
 import { createToken, enrol } from './enrolment.ts';
 import { Reconciler } from './reconciler.ts';
 import { Rounds } from './rounds.ts';
-import { ProtocolCalls } from './secagg/protocol-calls.ts';
-import { Protocols } from './secagg/protocols.ts';
+import { ProtocolCalls } from './protocol-calls.ts';
+import { Protocols } from './protocols.ts';
 import { publishRoster, requireRoster } from './secagg/rosters.ts';
+import { AggregatorCalls } from './shares/aggregator-calls.ts';
 import { createTask, pauseTask, requireTask, resumeTask, stopTask } from './tasks.ts';
 import { Uploads } from './uploads.ts';
 import { audit, moveChannel, requireVersion, uploadModel } from './versions.ts';
@@ -48,11 +49,17 @@ export function createCoordinator(
   const protocols = new Protocols(ctx);
   const rounds: Rounds = new Rounds(ctx, protocols, {
     selected: (clients) => waiters.wake(clients),
-    moved: () => protocolCalls.ring(),
+    moved: () => [protocolCalls, aggregatorCalls].forEach((calls) => calls.ring()),
   });
   const protocolCalls = new ProtocolCalls(ctx, rounds, protocols);
+  const aggregatorCalls = new AggregatorCalls(ctx, rounds);
   const checkIns = new CheckIns(ctx, rounds, waiters, batched.recordPresence);
-  const reconciler = new Reconciler(ctx, rounds, { checkIns, protocolCalls, protocols }, options.reconcileMs);
+  const reconciler = new Reconciler(
+    ctx,
+    rounds,
+    { checkIns, calls: [protocolCalls, aggregatorCalls], protocols },
+    options.reconcileMs,
+  );
   return {
     api: apiOf(
       ctx,
@@ -61,6 +68,7 @@ export function createCoordinator(
         checkIns,
         uploads: new Uploads(ctx, rounds, protocols, batched.admit),
         protocolCalls,
+        aggregatorCalls,
         keys: new ClientKeys(ctx.store, ctx.clock),
       },
       batched,
@@ -75,6 +83,7 @@ export function createCoordinator(
     stop: async () => {
       waiters.close();
       protocolCalls.close();
+      aggregatorCalls.close();
       await reconciler.stop();
       await rounds.idle();
     },
@@ -86,13 +95,14 @@ interface Parts {
   readonly checkIns: CheckIns;
   readonly uploads: Uploads;
   readonly protocolCalls: ProtocolCalls;
+  readonly aggregatorCalls: AggregatorCalls;
   readonly keys: ClientKeys;
 }
 
 /** One line a call: which part of the app answers it. */
 function apiOf(
   ctx: Context,
-  { rounds, checkIns, uploads, protocolCalls, keys }: Parts,
+  { rounds, checkIns, uploads, protocolCalls, aggregatorCalls, keys }: Parts,
   batched: Batched,
 ): CoordinatorApi {
   const { store } = ctx;
@@ -148,6 +158,10 @@ function apiOf(
     sendProtocolMessage: (client, round, step, message) => protocolCalls.send(client, round, step, message),
     receiveProtocolMessage: (client, round, step, waitMs, signal) =>
       protocolCalls.receive(client, round, step, waitMs, signal),
+
+    aggregatorWork: (client, waitMs, signal) => aggregatorCalls.work(client, waitMs, signal),
+    declineAggregation: (client, round, reason) => aggregatorCalls.decline(client, round, reason),
+    uploadSum: (client, chunk) => aggregatorCalls.sum(client, chunk),
 
     readiness: () => readiness(ctx),
   };

@@ -7,8 +7,7 @@ import type { RoundRecord, TaskRecord } from '../ports.ts';
 import type { CheckIns } from './check-in.ts';
 import type { Context } from './context.ts';
 import type { Rounds } from './rounds.ts';
-import type { ProtocolCalls } from './secagg/protocol-calls.ts';
-import type { Protocols } from './secagg/protocols.ts';
+import type { Protocols } from './protocols.ts';
 import { startTask } from './tasks.ts';
 
 /** An upload that nobody touched for a day is of a round that has ended. Looking for such is rare work. */
@@ -18,7 +17,7 @@ const SWEEP_MS = 10 * 60_000;
 /** Where clients wait: what another process did for them is seen here. */
 export interface Waiting {
   readonly checkIns: CheckIns;
-  readonly protocolCalls: ProtocolCalls;
+  readonly calls: readonly { ring(): void }[];
   readonly protocols: Protocols;
 }
 
@@ -63,7 +62,7 @@ export class Reconciler {
         await this.#repairTask(record, busy.has(record.task.name), scheduled.has(record.task.name));
     }
     await this.#waiting.checkIns.wakeAssigned();
-    this.#waiting.protocolCalls.ring();
+    for (const calls of this.#waiting.calls) calls.ring();
     await this.#sweepUploads();
   }
 

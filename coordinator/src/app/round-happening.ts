@@ -20,7 +20,7 @@ export function happeningOf({ round, step, now, published }: Advance, metrics: M
         ? { ...base, kind: 'round-collecting', clients: state.selected, phaseMs }
         : cohortSelected(base, selected, state.deadline);
     case 'unmasking':
-      return state.step === 'consistency'
+      return round.state.kind === 'collecting'
         ? { ...base, kind: 'round-unmasking', reported: state.reported, phaseMs }
         : null;
     case 'aggregating':

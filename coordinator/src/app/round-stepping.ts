@@ -7,8 +7,8 @@ import { isTerminal, observation, step } from '../domain/round.ts';
 import type { Candidate, Effect, Instant, RoundEvent, Step } from '../domain/round.ts';
 import type { Records, RoundRecord, VersionRecord } from '../ports.ts';
 import type { Context } from './context.ts';
-import { openSession } from './secagg/open-session.ts';
-import type { Protocols } from './secagg/protocols.ts';
+import { openSession } from './open-session.ts';
+import type { Protocols } from './protocols.ts';
 import { onRoster } from './secagg/rosters.ts';
 import { manifested } from './versions.ts';
 
@@ -103,10 +103,16 @@ async function observe(
   }
 }
 
-/** With a protocol, those whom the published roster vouches for. */
-async function listEligible(records: Records, { state }: RoundRecord, now: Instant): Promise<readonly Candidate[]> {
+/** With a protocol, those whom the published roster vouches for; the second aggregator never holds both shares. */
+async function listEligible(records: Records, round: RoundRecord, now: Instant): Promise<readonly Candidate[]> {
   const waiting = await records.listCandidates(now);
-  return state.kind === 'open' && state.plan.protocol !== null ? onRoster(records, waiting) : waiting;
+  if (!('plan' in round.state) || round.state.plan.protocol === null) return waiting;
+  const protection = (await records.findTask(round.task))?.task.protection;
+  const aggregator = protection?.kind === 'shares' ? protection.aggregator : null;
+  return onRoster(
+    records,
+    waiting.filter(({ client }) => client !== aggregator),
+  );
 }
 
 async function writeEffects(

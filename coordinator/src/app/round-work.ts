@@ -1,21 +1,20 @@
 /** The two jobs of a round that take time: the sum with the server's step, and the evaluation. Both may run twice. */
-import { encodeSession } from '@carapace/aggregation';
 import type { Metrics, RoundId } from '@carapace/aggregation';
 import type { RoundEvent } from '../domain/round.ts';
 import { CoordinatorError } from '../errors.ts';
 import type { RoundRecord, TaskRecord, UpdateRecord, VersionRecord } from '../ports.ts';
 import type { Context } from './context.ts';
 import type { Occurrence } from './round-stepping.ts';
-import type { Protocols } from './secagg/protocols.ts';
+import type { Protocols } from './protocols.ts';
 
 /** What aggregation found, or null when the round is not in that phase (any more). */
 export async function aggregateRound(ctx: Context, protocols: Protocols, id: RoundId): Promise<Occurrence | null> {
   const subject = await subjectOf(ctx, id, 'aggregating');
   if (subject === null) return null;
   try {
-    return subject.task.task.protection.kind === 'secagg'
-      ? await openSum(ctx, protocols, subject)
-      : await sumUpdates(ctx, subject);
+    return subject.task.task.protection.kind === 'clear'
+      ? await sumUpdates(ctx, subject)
+      : await openSum(ctx, protocols, subject);
   } catch (error) {
     if (isTransient(error)) throw error;
     ctx.emit({ kind: 'job-failed', at: ctx.clock.now(), job: `aggregate ${id}`, error });
@@ -49,12 +48,10 @@ async function openSum(ctx: Context, protocols: Protocols, { round, task, base }
     const order = await protocols.openOrder(round, garbled);
     if (order === null) break;
     const opened = await ctx.work.open({
-      session: encodeSession(order.session),
       base: base.weights,
       tensors: base.tensors,
       strategy: task.task.strategy,
-      inputs: order.inputs,
-      masks: order.masks,
+      order,
     });
     if (opened === null) continue;
     const { weights, examples } = opened;

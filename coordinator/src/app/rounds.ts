@@ -8,7 +8,7 @@ import { happeningOf } from './round-happening.ts';
 import { advanceRound } from './round-stepping.ts';
 import type { Advance, Occurrence } from './round-stepping.ts';
 import { aggregateRound, evaluateRound } from './round-work.ts';
-import type { Protocols } from './secagg/protocols.ts';
+import type { Protocols } from './protocols.ts';
 
 export interface RoundsListener {
   /** These clients have work now. */
@@ -116,7 +116,7 @@ export class Rounds {
 
   /** Updates, and what a cohort said to each other, have served when their round has ended; the receipts stay. */
   async #discardUpdates(id: RoundId): Promise<void> {
-    const digests = await this.#ctx.store.listUpdateDigests(id);
+    const digests = [...(await this.#ctx.store.listUpdateDigests(id)), ...(await this.#protocols.blobsOf(id))];
     await Promise.all(digests.map((digest) => this.#ctx.updates.delete(digest)));
     await this.#ctx.store.deleteSession(id);
     this.#protocols.forget(id);

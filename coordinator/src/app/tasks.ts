@@ -10,7 +10,8 @@ import { audit, requireVersion } from './versions.ts';
 
 export async function createTask(ctx: Context, rounds: Rounds, task: Task, actor: Actor): Promise<TaskRecord> {
   const base = requireVersion(await ctx.store.findChannel(task.model.name, 'latest'), task.model.name, 'latest');
-  checkMaskable(task, layoutOf(base.tensors).size);
+  checkProtectable(task, layoutOf(base.tensors).size);
+  await requireAggregator(ctx, task);
   await ctx.store.transaction('create_task', async (records) => {
     const now = ctx.clock.now();
     if (!(await records.insertTask(task, now)))
@@ -21,13 +22,25 @@ export async function createTask(ctx: Context, rounds: Rounds, task: Task, actor
   return requireTask(ctx, task.name);
 }
 
-/** The parser cannot know how long the model's vector is. @throws AggregationError `SECAGG_PARAMETERS` when no mask is as long */
-function checkMaskable({ protection, cohort, training }: Task, values: number): void {
-  if (protection.kind !== 'secagg') return;
+/** The parser cannot know how long the model's vector is. @throws AggregationError `SECAGG_PARAMETERS` when nothing that long is protected */
+function checkProtectable({ protection, cohort, training }: Task, values: number): void {
+  if (protection.kind === 'clear') return;
   const clients = Math.ceil(cohort.target * cohort.overSelection);
-  const { clip, bits, mode } = protection;
+  const { clip, bits } = protection;
   const format = laneFormat({ clip, bits, maxWeight: training.maxExamples }, values, clients);
-  payloadBytes(mode === 'auto' ? modeFor(clients) : mode, format);
+  if (protection.kind === 'secagg')
+    payloadBytes(protection.mode === 'auto' ? modeFor(clients) : protection.mode, format);
+}
+
+/** @throws CoordinatorError `AGGREGATOR_UNKNOWN` */
+async function requireAggregator(ctx: Context, { protection }: Task): Promise<void> {
+  if (protection.kind !== 'shares') return;
+  const client = await ctx.store.findClient(protection.aggregator);
+  if (client?.status !== 'active')
+    throw new CoordinatorError(
+      'AGGREGATOR_UNKNOWN',
+      `${protection.aggregator} is ${client === null ? 'not enrolled here' : 'revoked'}`,
+    );
 }
 
 export async function pauseTask(ctx: Context, id: TaskId, actor: Actor): Promise<TaskRecord> {

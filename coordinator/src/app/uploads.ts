@@ -29,12 +29,13 @@ import type { UpdateChunk, UploadAnswer } from './api.ts';
 import type { Context } from './context.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import type { Rounds } from './rounds.ts';
-import type { Protocols } from './secagg/protocols.ts';
+import type { Protocols } from './protocols.ts';
 
-/** What an update tells beside its bytes: of a masked one, nothing. */
+/** What an update tells beside its bytes: of a protected one, nothing. */
 interface Admitted {
   readonly examples: number;
   readonly metrics: Metrics;
+  readonly deposit: Uint8Array | null;
 }
 
 type Verdict =
@@ -46,7 +47,7 @@ interface Expectation {
   readonly judge: (bytes: Uint8Array) => Verdict;
 }
 
-/** What is wrong with a masked input, in the words for updates. */
+/** What is wrong with a masked or shared input, in the words for updates. */
 const REFUSED_AS: Partial<Record<SecaggRefusal, UpdateRefusal>> = {
   SECAGG_CONTEXT: 'UPDATE_STALE',
   SECAGG_LENGTH: 'UPDATE_SHAPE',
@@ -194,9 +195,9 @@ export class Uploads {
     const base = task && (await store.findVersion(task.task.model.name, round.baseVersion));
     if (!base) throw new Error(`${round.id} has no task or base version in the records`);
     const expected =
-      task.task.protection.kind === 'secagg'
-        ? await this.#expectMasked(client, round)
-        : expectClear(round, base, task.task.training.maxExamples);
+      task.task.protection.kind === 'clear'
+        ? expectClear(round, base, task.task.training.maxExamples)
+        : await this.#expectProtected(client, round);
     if (chunk.total > expected.limit) {
       const why = `${chunk.total} bytes, at most ${expected.limit} allowed`;
       throw await this.#refuse(client, chunk, 'UPDATE_TOO_LARGE', why);
@@ -204,14 +205,15 @@ export class Uploads {
     return expected;
   }
 
-  async #expectMasked(client: ClientRecord, round: RoundRecord): Promise<Expectation> {
+  async #expectProtected(client: ClientRecord, round: RoundRecord): Promise<Expectation> {
     const { bytes: limit, judge } = await this.#protocols.judgeInput(round, client);
     return {
       limit,
       judge: (bytes) => {
-        const refusal = judge(bytes);
-        if (refusal === null) return { kind: 'admitted', update: { examples: 0, metrics: {} } };
-        return { kind: 'refused', code: REFUSED_AS[refusal] ?? 'UPDATE_MALFORMED', why: refusal };
+        const judged = judge(bytes);
+        if (judged.kind === 'admitted')
+          return { kind: 'admitted', update: { examples: 0, metrics: {}, deposit: judged.deposit } };
+        return { kind: 'refused', code: REFUSED_AS[judged.code] ?? 'UPDATE_MALFORMED', why: judged.code };
       },
     };
   }
@@ -255,7 +257,12 @@ function expectClear(round: RoundRecord, base: VersionRecord, maxExamples: numbe
   const layout = layoutOf(base.tensors);
   return {
     limit: clearUpdateLimit(layout.size),
-    judge: (bytes) => judgeClearUpdate(bytes, { round: round.id, base: base.weights, layout, maxExamples }),
+    judge: (bytes) => {
+      const verdict = judgeClearUpdate(bytes, { round: round.id, base: base.weights, layout, maxExamples });
+      if (verdict.kind === 'refused') return verdict;
+      const { examples, metrics } = verdict.update;
+      return { kind: 'admitted', update: { examples, metrics, deposit: null } };
+    },
   };
 }
 
@@ -283,7 +290,7 @@ function pendingKey(client: ClientRecord, update: UpdateId): string {
 function submissionOf(
   client: ClientRecord,
   chunk: UpdateChunk,
-  { examples, metrics }: Admitted,
+  { examples, metrics, deposit }: Admitted,
   at: number,
 ): UpdateSubmission {
   return {
@@ -294,6 +301,7 @@ function submissionOf(
     bytes: chunk.total,
     examples,
     metrics,
+    deposit,
     at,
   };
 }

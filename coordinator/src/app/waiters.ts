@@ -39,6 +39,29 @@ export class Waiters {
     });
   }
 
+  /** What `look` finds, at once or after any bell within `waitMs`; null when there was nothing to find. */
+  async until<T>(
+    client: ClientId,
+    waitMs: number,
+    signal: AbortSignal,
+    look: () => Promise<T | null>,
+  ): Promise<T | null> {
+    const end = this.#clock.now() + waitMs;
+    for (;;) {
+      // Listening starts before the look: what is looked for may come in that very moment.
+      const enough = new AbortController();
+      const left = Math.max(0, end - this.#clock.now());
+      const bell = this.wait(client, left, AbortSignal.any([signal, enough.signal]));
+      try {
+        const found = await look();
+        if (found !== null) return found;
+        if ((await bell) !== 'woken') return null;
+      } finally {
+        enough.abort();
+      }
+    }
+  }
+
   wake(clients: readonly ClientId[]): void {
     for (const client of clients) this.#ring(client, 'woken');
   }

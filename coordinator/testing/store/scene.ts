@@ -135,6 +135,7 @@ export function submission(
     digest: digestOf(client),
     bytes: 5_000_000_000,
     examples: 60,
+    deposit: null,
     metrics: { loss: 0.25, accuracy: 1e-9 },
     at: NOW + 7,
     ...over,

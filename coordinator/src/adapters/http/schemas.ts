@@ -10,6 +10,9 @@ const strict = { additionalProperties: false } as const;
 export const text = (description: string, maxLength = 200): TString =>
   Type.String({ description, minLength: 1, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]+$' });
 export const object = <P extends Record<string, TSchema>>(properties: P): TObject<P> => Type.Object(properties, strict);
+export const roundId: TString = text('<task>.<number>');
+export const digits = (description: string): TString => Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$', description });
+export const waitSeconds: TString = Type.String({ pattern: '^([0-9]|[12][0-9]|30)$', description: 'at most 30' });
 /** An object whose members this page does not fix, such as a task document or a time line's detail. */
 export const open = (description: string): ReturnType<typeof Type.Unsafe<Record<string, unknown>>> =>
   Type.Unsafe<Record<string, unknown>>({ type: 'object', description, additionalProperties: true });

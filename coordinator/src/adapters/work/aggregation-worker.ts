@@ -4,17 +4,20 @@ import {
   contextOf,
   decodeMaskedInput,
   decodeSession,
+  decodeSharesSession,
   dequantise,
   judgeClearUpdate,
   lanesOf,
   layoutOf,
   maskOf,
+  openShares,
   serverStep,
+  sharesLanesOf,
   WeightedSum,
 } from '@carapace/aggregation';
-import type { Digest, Layout } from '@carapace/aggregation';
+import type { DequantisedMean, Digest, Layout } from '@carapace/aggregation';
 import { openBlobs } from '../blobs/files.ts';
-import type { AggregationInput, OpeningInput } from '../../ports.ts';
+import type { AggregationInput, OpeningInput, OpenOrder } from '../../ports.ts';
 import type { Result, WorkReply, WorkRequest } from './aggregation-thread.ts';
 
 const directories = workerData as { readonly models: string; readonly updates: string };
@@ -37,20 +40,38 @@ function perform(request: WorkRequest): Promise<Result> {
   return request.kind === 'aggregate' ? aggregate(request.input) : open(request.input);
 }
 
-/** Masked inputs are summed as they are, one in memory at a time; then the masks that did not cancel come off the sum. */
 async function open(input: OpeningInput): Promise<Result> {
-  const session = decodeSession(input.session);
-  const context = contextOf(session);
-  const sum = maskOf(session).sum();
-  for (const digest of input.inputs) {
-    const { payload } = decodeMaskedInput(context, await updates.get(digest));
-    if (!sum.add(payload)) throw new Error(`the admitted input ${digest} is no masked vector any more`);
-  }
-  const lanes = sum.open(input.masks);
-  const opened = lanes && dequantise(lanes, sum.inputs, session.quantiser, lanesOf(session));
+  const opened = await (input.order.kind === 'masks' ? openMasks(input.order) : openShared(input.order));
   if (opened === undefined) return null;
   const weights = await publishable(input, layoutOf(input.tensors), opened.mean);
   return { weights, examples: opened.weight };
+}
+
+/** Masked inputs are summed as they are, one in memory at a time; then the masks that did not cancel come off the sum. */
+async function openMasks(order: Extract<OpenOrder, { kind: 'masks' }>): Promise<DequantisedMean | undefined> {
+  const session = decodeSession(order.session);
+  const context = contextOf(session);
+  const sum = maskOf(session).sum();
+  for (const digest of order.inputs) {
+    const { payload } = decodeMaskedInput(context, await updates.get(digest));
+    if (!sum.add(payload)) throw new Error(`the admitted input ${digest} is no masked vector any more`);
+  }
+  const lanes = sum.open(order.masks);
+  return lanes && dequantise(lanes, sum.inputs, session.quantiser, lanesOf(session));
+}
+
+/** The coordinator's shares are summed, one in memory at a time, upon the aggregator's sum of the others. */
+async function openShared({
+  session: encoded,
+  inputs,
+  sum,
+}: Extract<OpenOrder, { kind: 'shares' }>): Promise<DequantisedMean | undefined> {
+  const session = decodeSharesSession(encoded);
+  const asked = inputs.map(({ member }) => member);
+  const opening = openShares(session, asked, await updates.get(sum));
+  for (const { member, digest } of inputs) opening.add(member, await updates.get(digest));
+  const lanes = opening.open();
+  return lanes && dequantise(lanes, opening.inputs, session.quantiser, sharesLanesOf(session));
 }
 
 /** One update in memory at a time, in the order given, which is that of the client ids. */

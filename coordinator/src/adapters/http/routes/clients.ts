@@ -1,37 +1,23 @@
 /** What clients call; every call is signed, and a body is read only as far as the checks before it allow. */
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { parseDigest, parseRoundId, parseUpdateId } from '@carapace/aggregation';
-import { equalBytes, fromBase64url, parsePublicKey, toBase64url } from '@carapace/crypto';
+import { fromBase64url, parsePublicKey, toBase64url } from '@carapace/crypto';
 import { Type } from '@fastify/type-provider-typebox';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { CoordinatorError } from '../../../errors.ts';
-import type { ClientRecord } from '../../../ports.ts';
-import {
-  authenticateClient,
-  checkPossession,
-  digestMismatch,
-  expectedDigest,
-  unknownClient,
-} from '../authentication.ts';
+import { checkPossession, expectedDigest } from '../authentication.ts';
 import { JSON_TYPE, strictJson } from '../strict-json.ts';
 import { RateLimit } from '../rate-limit.ts';
-import { object, PROBLEM, text } from '../schemas.ts';
+import { digits, object, PROBLEM, roundId, text, waitSeconds } from '../schemas.ts';
 import type { Edge, Server } from '../edge.ts';
+import { aggregatorRoutes } from './aggregators.ts';
+import { CALL_LIMIT, CHUNK_LIMIT, MAX_WAIT_SECONDS, MESSAGE_LIMIT } from './limits.ts';
 import { isFresh, sendBlob } from './models.ts';
-
-const MAX_WAIT_SECONDS = 30;
-const CALL_LIMIT = 16 * 1024;
-/** The shares that one client deals to 254 others are 35 KB, a third more as text. */
-const MESSAGE_LIMIT = 128 * 1024;
-const CHUNK_LIMIT = 64 * 1024 * 1024;
-/** How long a client that was revoked in the middle of a chunk may go on sending it. */
-const RECHECK_MS = 1_000;
+import { clientOf, goneSignal, jsonBody, keepBody, signed, verified, whileActive } from './signed-calls.ts';
 
 const signedDocument = object({ payload: Type.String(), signature: Type.String(), key: Type.String() });
-const roundParams = object({ round: text('<task>.<number>') });
-const updateParams = object({ round: text('<task>.<number>'), update: text('made by the client') });
-const digits = (description: string) => Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$', description });
+const roundParams = object({ round: roundId });
+const updateParams = object({ round: roundId, update: text('made by the client') });
 const chunkQuery = object({
   offset: digits('where the chunk starts'),
   total: digits('bytes of the whole update'),
@@ -42,15 +28,12 @@ const uploadAnswer = Type.Union([
   object({ kind: Type.Literal('admitted'), receipt: signedDocument }),
 ]);
 
-const clients = new WeakMap<FastifyRequest, ClientRecord>();
-const bodies = new WeakMap<FastifyRequest, Uint8Array>();
-
 /** A scope of its own, because it keeps the bytes of JSON bodies for their digest and lets chunks stream. */
 export function clientRoutes(server: Server, edge: Edge): void {
   server.removeAllContentTypeParsers();
   const parse = strictJson(server);
   server.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer', bodyLimit: CALL_LIMIT }, (request, body, done) => {
-    bodies.set(request, body as Buffer);
+    keepBody(request, body as Buffer);
     parse(request, (body as Buffer).toString('utf8'), done);
   });
   server.addContentTypeParser(/^application\/octet-stream$/, (_request, payload, done) => done(null, payload));
@@ -58,36 +41,7 @@ export function clientRoutes(server: Server, edge: Edge): void {
   checkInRoutes(server, edge);
   uploadRoutes(server, edge);
   protocolRoutes(server, edge);
-}
-
-function clientOf(request: FastifyRequest): ClientRecord {
-  const client = clients.get(request);
-  if (client === undefined) throw new Error('a route without an authenticated client asked who it is');
-  return client;
-}
-
-function signed(edge: Edge, operationId: string, summary: string) {
-  return {
-    preValidation: async (request: FastifyRequest): Promise<void> => {
-      clients.set(request, await authenticateClient(edge, request, jsonBody(request)));
-    },
-    schema: {
-      operationId,
-      tags: ['clients’ calls'],
-      summary,
-      security: [{ client: [] }],
-      response: { '4xx': PROBLEM, '5xx': PROBLEM },
-    },
-  };
-}
-
-/** The bytes of a JSON body, to be checked against the digest; null for a body that streams, which is checked as it is read. */
-function jsonBody(request: FastifyRequest): Uint8Array | null {
-  const kept = bodies.get(request);
-  if (kept !== undefined) return kept;
-  const streams = request.headers['content-type'] === 'application/octet-stream';
-  if (request.method === 'GET' || streams) return null;
-  return new Uint8Array(0);
+  aggregatorRoutes(server, edge);
 }
 
 function enrolmentRoute(server: Server, edge: Edge): void {
@@ -241,7 +195,7 @@ function protocolRoutes(server: Server, edge: Edge): void {
     {
       ...send,
       bodyLimit: MESSAGE_LIMIT,
-      schema: { ...send.schema, params: object({ round: text('<task>.<number>'), step: spoken }), body: message },
+      schema: { ...send.schema, params: object({ round: roundId, step: spoken }), body: message },
     },
     async (request, reply) => {
       const { params, body } = request;
@@ -269,10 +223,8 @@ function protocolRoutes(server: Server, edge: Edge): void {
       handlerTimeout: (MAX_WAIT_SECONDS + 30) * 1000,
       schema: {
         ...receive.schema,
-        params: object({ round: text('<task>.<number>'), step: heard }),
-        querystring: object({
-          waitSeconds: Type.String({ pattern: '^([0-9]|[12][0-9]|30)$', description: 'at most 30' }),
-        }),
+        params: object({ round: roundId, step: heard }),
+        querystring: object({ waitSeconds }),
         response: { ...receive.schema.response, 200: answer },
       },
     },
@@ -284,40 +236,4 @@ function protocolRoutes(server: Server, edge: Edge): void {
       return got.kind === 'idle' ? got : { kind: got.kind, message: toBase64url(got.message) };
     },
   );
-}
-
-/** The body as it comes; its end throws when it was not what was signed, before anyone takes its bytes for received. */
-async function* verified(body: AsyncIterable<Uint8Array>, expected: Uint8Array): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256');
-  for await (const piece of body) {
-    hash.update(piece);
-    yield piece;
-  }
-  if (!equalBytes(hash.digest(), expected)) throw digestMismatch();
-}
-
-/** The body as it comes, as long as it comes from somebody who may still send it. */
-async function* whileActive({ api, clock }: Edge, client: ClientRecord, body: Readable): AsyncGenerator<Uint8Array> {
-  let checkedAt = clock.now();
-  try {
-    // The connection outlives a refusal, so that the answer arrives.
-    for await (const piece of body.iterator({ destroyOnReturn: false })) {
-      if (clock.now() - checkedAt >= RECHECK_MS) {
-        checkedAt = clock.now();
-        if ((await api.authenticateClient(client.key)) === null) throw unknownClient();
-      }
-      yield piece as Uint8Array;
-    }
-  } catch (cause) {
-    if (!body.errored) throw cause;
-    throw new CoordinatorError('REQUEST_INVALID', 'the connection ended in the middle of the body', { cause });
-  }
-}
-
-function goneSignal(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort();
-  });
-  return controller.signal;
 }

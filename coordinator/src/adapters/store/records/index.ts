@@ -40,6 +40,7 @@ const OPERATIONS = {
   listAcceptedUpdates: updates.listAcceptedUpdates,
   listUpdateDigests: updates.listUpdateDigests,
   findUpdate: updates.findUpdate,
+  listDeposits: updates.listDeposits,
   recordRefusal: updates.recordRefusal,
   insertRoster: secagg.insertRoster,
   findRoster: secagg.findRoster,

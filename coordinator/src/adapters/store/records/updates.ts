@@ -11,10 +11,11 @@ interface Row {
   readonly bytes: Int8;
   readonly examples: Int8;
   readonly metrics: Metrics;
+  readonly deposit: Buffer | null;
   readonly at: Int8;
 }
 
-const COLUMNS = ['id', 'round', 'client', 'digest', 'bytes', 'examples', 'metrics', 'at']
+const COLUMNS = ['id', 'round', 'client', 'digest', 'bytes', 'examples', 'metrics', 'deposit', 'at']
   .map((name) => `updates.${name}`)
   .join(', ');
 
@@ -59,6 +60,13 @@ export async function listUpdateDigests(db: Queryable, round: RoundId): Promise<
 export async function findUpdate(db: Queryable, id: UpdateId): Promise<UpdateRecord | null> {
   const { rows } = await db.query<Row>(`-- find_update\nSELECT ${COLUMNS} FROM updates WHERE id = $1`, [id]);
   return rows[0] === undefined ? null : record(rows[0]);
+}
+
+export async function listDeposits(db: Queryable, round: RoundId): Promise<ReadonlyMap<Digest, Uint8Array>> {
+  const sql = `-- list_deposits
+    SELECT digest, deposit FROM updates WHERE round = $1 AND deposit IS NOT NULL`;
+  const { rows } = await db.query<{ digest: Digest; deposit: Buffer }>(sql, [round]);
+  return new Map(rows.map(({ digest, deposit }) => [digest, Uint8Array.from(deposit)]));
 }
 
 export async function recordRefusal(
@@ -129,8 +137,8 @@ async function insertAccepted(db: Queryable, accepted: readonly UpdateRecord[]):
   const clients = column(({ client }) => client);
   await db.query(
     `-- insert_updates
-    INSERT INTO updates (id, round, client, digest, bytes, examples, metrics, at)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::jsonb[], $8::bigint[])`,
+    INSERT INTO updates (id, round, client, digest, bytes, examples, metrics, deposit, at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::jsonb[], $8::bytea[], $9::bigint[])`,
     [
       column(({ update }) => update),
       rounds,
@@ -139,6 +147,7 @@ async function insertAccepted(db: Queryable, accepted: readonly UpdateRecord[]):
       column(({ bytes }) => bytes),
       column(({ examples }) => examples),
       column(({ metrics }) => JSON.stringify(metrics)),
+      column(({ deposit }) => deposit && Buffer.from(deposit)),
       column(({ at }) => at),
     ],
   );
@@ -172,6 +181,7 @@ function record(row: Row): UpdateRecord {
     client,
     digest,
     metrics,
+    deposit: row.deposit && Uint8Array.from(row.deposit),
     bytes: numberOf(row.bytes),
     examples: numberOf(row.examples),
     at: numberOf(row.at),

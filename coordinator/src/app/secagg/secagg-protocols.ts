@@ -6,25 +6,18 @@
 import {
   audienceOf,
   decodeSession,
+  encodeSession,
   maskedInputBytes,
   messageFor,
   openSession,
   secaggServerStep,
 } from '@carapace/aggregation';
-import type {
-  Accusation,
-  ClientId,
-  Digest,
-  RoundId,
-  SecaggRefusal,
-  ServerState,
-  Session,
-  SignedSeed,
-} from '@carapace/aggregation';
+import type { Accusation, ClientId, RoundId, SecaggRefusal, ServerState } from '@carapace/aggregation';
 import type { MessageStep, ProtocolStep, RoundEvent, RoundState } from '../../domain/round.ts';
-import { CoordinatorError } from '../../errors.ts';
-import type { ClientRecord, ProtocolMessage, Records, RoundRecord, SessionRecord } from '../../ports.ts';
+import type { ClientRecord, OpenOrder, ProtocolMessage, Records, RoundRecord } from '../../ports.ts';
 import type { Context } from '../context.ts';
+import { notNow, protocolRefused, requireSession, roundOver, stepIn } from '../round-protocol.ts';
+import type { InputJudge, RoundProtocol } from '../round-protocol.ts';
 
 /** Share of a step's time in which the others are waited for although enough have spoken. */
 const LINGER = 0.2;
@@ -49,13 +42,7 @@ const STEP_OF: Readonly<Record<Phase, ProtocolStep | 'failed' | null>> = {
   abandoned: 'failed',
 };
 
-export interface OpenOrder {
-  readonly session: Session;
-  readonly inputs: readonly Digest[];
-  readonly masks: readonly SignedSeed[];
-}
-
-export class Protocols {
+export class SecaggProtocols implements RoundProtocol {
   readonly #ctx: Context;
   readonly #states = new Map<RoundId, ServerState>();
   /** Replays from the records that are under way: after a start every waiting client asks at once. */
@@ -68,7 +55,7 @@ export class Protocols {
   /** The event that the round machine asks for: where the protocol stands, its step closed when its time is over. */
   async observe(records: Records, round: RoundRecord, now: number): Promise<RoundEvent> {
     const reached = await this.#reach(records, round);
-    const open = stepOf(reached) === stepIn(round.state);
+    const open = stepOf(reached) === stepIn(round);
     const state = open && isOver(reached, round.state, now, await awaited(records, round)) ? closed(reached) : reached;
     return { kind: 'protocol', now, at: stepOf(state) ?? 'failed', present: presentIn(state) };
   }
@@ -78,15 +65,16 @@ export class Protocols {
    * @throws CoordinatorError `PROTOCOL_REFUSED`, `PROTOCOL_STEP`
    */
   async receive(round: RoundRecord, client: ClientRecord, step: MessageStep, message: Uint8Array): Promise<void> {
-    if (stepIn(round.state) !== step) throw notNow(round, step);
+    if (stepIn(round) !== step) throw notNow(round, step);
     const { store } = this.#ctx;
     const before = await this.#reach(store, round);
     const member = memberOf(before, client.id);
     if (stepOf(before) !== step) throw notNow(round, step);
     const { state, refusal, accusations } = apply(before, { step, member, message });
-    if (refusal !== null) throw refused(refusal.code, refusal.why);
+    if (refusal !== null) throw protocolRefused(refusal.code, refusal.why);
     const admission = await store.admitProtocolMessage(round.id, { step, member, message });
-    if (admission === 'other') throw refused('SECAGG_DUPLICATE', 'another message of this step was sent before');
+    if (admission === 'other')
+      throw protocolRefused('SECAGG_DUPLICATE', 'another message of this step was sent before');
     if (admission === 'closed') throw notNow(round, step);
     if (admission === 'again') return;
     for (const accusation of accusations) this.#tellAccused(round, before, accusation.member, accusation.code);
@@ -99,46 +87,30 @@ export class Protocols {
 
   /** What the member should read in this step of the round, or null when the round is not yet in it. @throws CoordinatorError `ROUND_OVER` */
   async messageFor(round: RoundRecord, client: ClientRecord, step: ProtocolStep): Promise<Uint8Array | null> {
-    const at = stepIn(round.state);
-    if (at === null) throw over(round);
+    const at = stepIn(round);
+    if (at === null) throw roundOver(round);
     const state = await this.#reach(this.#ctx.store, round);
     const member = memberOf(state, client.id);
     if (ORDER.indexOf(at) < ORDER.indexOf(step)) return null;
-    if (at !== step) throw over(round);
+    if (at !== step) throw roundOver(round);
     // Everybody has spoken, and the record is about to follow: this step is over in a moment.
     if (stepOf(state) !== step) return null;
     const message = messageFor(state, member);
-    if (message === undefined) throw over(round);
+    if (message === undefined) throw roundOver(round);
     return message;
   }
 
-  async sessionOf(round: RoundRecord): Promise<SessionRecord> {
-    return requireSession(this.#ctx.store, round.id);
-  }
-
-  /** How long a masked input is, and how one would be taken now: null, or why not. */
-  async judgeInput(
-    round: RoundRecord,
-    client: ClientRecord,
-  ): Promise<{ readonly bytes: number; readonly judge: (message: Uint8Array) => SecaggRefusal | null }> {
+  async judgeInput(round: RoundRecord, client: ClientRecord): Promise<InputJudge> {
     const state = await this.#reach(this.#ctx.store, round);
     const member = memberOf(state, client.id);
     return {
       bytes: 'session' in state ? maskedInputBytes(state.session) : 0,
       judge: (message) => {
         const { effects } = secaggServerStep(state, { kind: 'message', from: member, message });
-        return effects.find((effect) => effect.kind === 'refuse')?.code ?? null;
+        const refused = effects.find((effect) => effect.kind === 'refuse');
+        return refused === undefined ? { kind: 'admitted', deposit: null } : { kind: 'refused', code: refused.code };
       },
     };
-  }
-
-  /** The members whose updates were admitted: the survivors. */
-  async fixSurvivors(records: Records, id: RoundId): Promise<void> {
-    const { cohort } = decodeSession((await requireSession(records, id)).session);
-    const memberOfClient = new Map(cohort.map(({ client }, member) => [client, member]));
-    const updates = await records.listAcceptedUpdates(id);
-    const survivors = updates.map(({ client, digest }) => ({ member: memberOfClient.get(client)!, digest }));
-    await records.fixSurvivors(id, survivors);
   }
 
   /** What to add up and which masks to take off; after a garbled sum by the keys of those who left, or null: there is none. */
@@ -152,7 +124,7 @@ export class Protocols {
     }
     if (order === undefined || reached.phase !== 'opening') return null;
     const inputs = order.inputs.map((member) => reached.inputs.get(member)!);
-    return { session: reached.session, inputs, masks: order.masks };
+    return { kind: 'masks', session: encodeSession(reached.session), inputs, masks: order.masks };
   }
 
   forget(id: RoundId): void {
@@ -205,7 +177,7 @@ export class Protocols {
       const { state, disputed } = await this.#take(records, round, taken.state, step);
       taken = { state, disputed: disputed || taken.disputed };
       if (stepOf(state) !== step) continue;
-      if (!isBehind(step, round.state)) break;
+      if (!isBehind(step, round)) break;
       taken = { ...taken, state: closed(state) };
     }
     return taken;
@@ -230,7 +202,7 @@ export class Protocols {
       }
       return taken;
     }
-    if (!isBehind(step, round.state)) return taken;
+    if (!isBehind(step, round)) return taken;
     for (const { member, digest } of (await requireSession(records, round.id)).survivors ?? [])
       taken = { ...taken, state: secaggServerStep(taken.state, { kind: 'stored', from: member, digest }).state };
     return taken;
@@ -263,24 +235,9 @@ function stepOf(state: ServerState): ProtocolStep | 'failed' | null {
   return STEP_OF[state.phase];
 }
 
-/** The step that the round's record is in. */
-function stepIn(state: RoundState): ProtocolStep | null {
-  switch (state.kind) {
-    case 'agreeing':
-    case 'unmasking':
-      return state.step;
-    case 'collecting':
-      return 'masked-input';
-    case 'aggregating':
-      return 'opening';
-    default:
-      return null;
-  }
-}
-
 /** Whether the record has left this step behind. */
-function isBehind(step: ProtocolStep, state: RoundState): boolean {
-  const at = stepIn(state);
+function isBehind(step: ProtocolStep, round: RoundRecord): boolean {
+  const at = stepIn(round);
   return at !== null && ORDER.indexOf(step) < ORDER.indexOf(at);
 }
 
@@ -337,24 +294,6 @@ function spoken(state: ServerState): number[] {
 
 function memberOf(state: ServerState, client: ClientId): number {
   const member = 'session' in state ? state.session.cohort.findIndex((of) => of.client === client) : -1;
-  if (member < 0) throw refused('SECAGG_MEMBER', 'this client is not of the cohort');
+  if (member < 0) throw protocolRefused('SECAGG_MEMBER', 'this client is not of the cohort');
   return member;
-}
-
-async function requireSession(records: Records, id: RoundId): Promise<SessionRecord> {
-  const session = await records.findSession(id);
-  if (session === null) throw new CoordinatorError('ROUND_OVER', `${id} has no session of secure aggregation`);
-  return session;
-}
-
-function refused(code: SecaggRefusal, why: string): CoordinatorError {
-  return new CoordinatorError('PROTOCOL_REFUSED', `${code}: ${why}`, { members: { refusal: code } });
-}
-
-function notNow({ id, state }: RoundRecord, step: MessageStep): CoordinatorError {
-  return new CoordinatorError('PROTOCOL_STEP', `${id} is ${state.kind}, not in the step ${step}`);
-}
-
-function over({ id, state }: RoundRecord): CoordinatorError {
-  return new CoordinatorError('ROUND_OVER', `${id} is ${state.kind}, and goes on without this client`);
 }

@@ -1,13 +1,13 @@
 /** What members of a cohort ask while their round agrees and unmasks: the session, their turn to speak, what to answer. */
-import { decodeSession } from '@carapace/aggregation';
 import type { RoundId } from '@carapace/aggregation';
-import type { MessageStep } from '../../domain/round.ts';
-import { CoordinatorError } from '../../errors.ts';
-import type { ClientRecord, RoundRecord, SessionRecord } from '../../ports.ts';
-import type { ProtocolAnswer, ReadStep } from '../api.ts';
-import type { Context } from '../context.ts';
-import type { Rounds } from '../rounds.ts';
-import { Waiters } from '../waiters.ts';
+import type { MessageStep } from '../domain/round.ts';
+import { CoordinatorError } from '../errors.ts';
+import type { ClientRecord, RoundRecord, SessionRecord } from '../ports.ts';
+import type { ProtocolAnswer, ReadStep } from './api.ts';
+import type { Context } from './context.ts';
+import type { Rounds } from './rounds.ts';
+import { Waiters } from './waiters.ts';
+import { cohortOf } from './protocols.ts';
 import type { Protocols } from './protocols.ts';
 
 const RETRY_MS = 250;
@@ -27,8 +27,7 @@ export class ProtocolCalls {
 
   async invitation(client: ClientRecord, id: RoundId): Promise<SessionRecord> {
     const session = await this.#protocols.sessionOf(await this.#roundOf(id));
-    const { cohort } = decodeSession(session.session);
-    if (!cohort.some((member) => member.client === client.id))
+    if (!cohortOf(session.session).some((member) => member.client === client.id))
       throw new CoordinatorError('ROUND_OVER', `${id} takes no part of this client`);
     return session;
   }
@@ -46,21 +45,8 @@ export class ProtocolCalls {
     waitMs: number,
     signal: AbortSignal,
   ): Promise<ProtocolAnswer> {
-    const until = this.#ctx.clock.now() + waitMs;
-    for (;;) {
-      // Listening starts before the look: the step may begin in that very moment.
-      const enough = new AbortController();
-      const left = Math.max(0, until - this.#ctx.clock.now());
-      const bell = this.#waiters.wait(client.id, left, AbortSignal.any([signal, enough.signal]));
-      let message: Uint8Array | null = null;
-      try {
-        message = await this.#ready(client, id, step);
-        if (message === null && (await bell) !== 'woken') return { kind: 'idle', retryAfterMs: RETRY_MS };
-      } finally {
-        enough.abort();
-      }
-      if (message !== null) return { kind: 'message', message };
-    }
+    const message = await this.#waiters.until(client.id, waitMs, signal, () => this.#ready(client, id, step));
+    return message === null ? { kind: 'idle', retryAfterMs: RETRY_MS } : { kind: 'message', message };
   }
 
   /** A round moved on, or another process may have moved one. */
