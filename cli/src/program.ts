@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import type { Io } from './io.ts';
+import { addAggregatorVerb } from './verbs/aggregator.ts';
 import { addClientVerbs } from './verbs/client.ts';
 import { addCoordinatorVerb } from './verbs/coordinator.ts';
 import { addDoctorVerb } from './verbs/doctor.ts';
@@ -23,11 +24,12 @@ export function buildProgram(io: Io): Command {
       'after',
       `
 Exit codes: 0 done, 1 failed, 2 wrong use or document, 3 coordinator not reached, 4 refused, 130 interrupted.
-Environment: CARAPACE_URL, CARAPACE_KEY (operator commands), CARAPACE_JOIN (client), DATABASE_URL, REDIS_URL (coordinator).`,
+Environment: CARAPACE_URL, CARAPACE_KEY (operator commands), CARAPACE_JOIN (client, aggregator), DATABASE_URL, REDIS_URL (coordinator).`,
     );
   addUpVerb(program, io);
   addCoordinatorVerb(program, io);
   addClientVerbs(program, io);
+  addAggregatorVerb(program, io);
   addTaskVerbs(program, io);
   addRoundVerbs(program, io);
   addModelVerbs(program, io);

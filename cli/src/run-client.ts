@@ -1,7 +1,7 @@
 /** `carapace client`: a `FederatedClient` with the engine and the data of this host. */
 import { DEFAULT_POLICY, engineTrainer, FederatedClient, openTfjsEngine } from '@carapace/client-sdk';
 import type { ClientEvent, Policy, TrainingEngine } from '@carapace/client-sdk';
-import type { RosterTrust } from '@carapace/aggregation';
+import type { RosterTrust, SharesTrust } from '@carapace/aggregation';
 import { fromBase64url, parsePublicKey, systemRandom } from '@carapace/crypto';
 import type { PublicKey } from '@carapace/crypto';
 import { dataSourceOf } from './data-spec.ts';
@@ -17,9 +17,13 @@ export interface ClientOptions {
   readonly name: string;
   readonly maxEpochs?: number;
   readonly authority?: string;
+  readonly aggregator?: string;
   readonly requireSecagg?: boolean;
   readonly minCohort?: number;
 }
+
+/** Under which the coordinator learns nothing but sums. */
+const HIDING: Policy['protections'] = ['secagg', 'shares'];
 
 export async function runClient({ output, signal, env }: Io, options: ClientOptions): Promise<void> {
   if (options.data === undefined)
@@ -35,12 +39,23 @@ export async function runClient({ output, signal, env }: Io, options: ClientOpti
     stateDirectory: options.state,
     ...(joinLink === undefined ? {} : { joinLink }),
     name: options.name,
-    ...(options.authority === undefined ? {} : { authority: authorityKey(options.authority) }),
+    ...pinsOf(options),
     policy: policyOf(options, maxEpochs),
     train: engineTrainer({ data: await dataSourceOf(options.data), engine: openEngine, random: systemRandom }),
     onEvent: (event) => tell(output, event),
   });
   await client.run(signal);
+}
+
+/** @throws CliError `USAGE_INVALID` */
+export function pinsOf({ authority, aggregator }: Pick<ClientOptions, 'authority' | 'aggregator'>): {
+  readonly authority?: PublicKey;
+  readonly aggregator?: PublicKey;
+} {
+  return {
+    ...(authority && { authority: keyOf('--authority', authority, 'carapace roster key') }),
+    ...(aggregator && { aggregator: keyOf('--aggregator', aggregator, 'carapace aggregator') }),
+  };
 }
 
 /** An authority that is pinned is one that is required: the coordinator's own word is not enough any more. */
@@ -51,7 +66,7 @@ function policyOf({ requireSecagg = false, minCohort, authority }: ClientOptions
   return {
     ...DEFAULT_POLICY,
     maxEpochs,
-    protections: requireSecagg ? ['secagg'] : DEFAULT_POLICY.protections,
+    protections: requireSecagg ? HIDING : DEFAULT_POLICY.protections,
     secagg: {
       ...floor,
       minimumCohort: minCohort ?? floor.minimumCohort,
@@ -61,11 +76,11 @@ function policyOf({ requireSecagg = false, minCohort, authority }: ClientOptions
   };
 }
 
-function authorityKey(text: string): PublicKey {
+function keyOf(option: string, text: string, printedBy: string): PublicKey {
   try {
     return parsePublicKey(fromBase64url(text));
   } catch (cause) {
-    throw new CliError('USAGE_INVALID', '--authority is not a key: give what `carapace roster key` printed', { cause });
+    throw new CliError('USAGE_INVALID', `${option} is not a key: give what \`${printedBy}\` printed`, { cause });
   }
 }
 
@@ -96,6 +111,8 @@ function describe(event: ClientEvent): string | null {
       return event.message;
     case 'invited':
       return `${event.round}: masks with ${event.cohort - 1} others, ${event.threshold} of ${event.cohort} needed to take them off (${event.mode}); ${trustText(event.trust)}`;
+    case 'sharing':
+      return `${event.round}: an update of ${event.cohort} in two shares, one for ${event.aggregator}; ${sharesText(event.trust)}`;
     case 'unmasked':
       return `${event.round}: helped to unmask the sum of ${event.survivors}`;
     case 'left-out':
@@ -117,7 +134,15 @@ function describe(event: ClientEvent): string | null {
   }
 }
 
-function trustText(trust: RosterTrust): string {
+function sharesText({ roster, aggregator }: SharesTrust): string {
+  const word =
+    aggregator === 'pinned'
+      ? 'it is the one that is pinned here'
+      : 'that it is not the coordinator is the coordinator’s own word (pin it with --aggregator)';
+  return `${word}; of the others, ${trustText(roster)}`;
+}
+
+export function trustText(trust: RosterTrust): string {
   return trust === 'authority'
     ? 'the pinned authority vouches for them'
     : 'that they exist is the coordinator’s own word (pin an authority with --authority)';

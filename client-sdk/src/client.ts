@@ -11,27 +11,24 @@ import {
   parseDigest,
 } from '@carapace/aggregation';
 import type { Assignment, Digest, Layout, RoundId } from '@carapace/aggregation';
-import { equalBytes, systemRandom } from '@carapace/crypto';
+import { systemRandom } from '@carapace/crypto';
 import type { PublicKey, RandomSource } from '@carapace/crypto';
 import { checkReceipt, openAssignment, timeAllowedMs } from './assignment.ts';
-import { coordinatorCalls } from './coordinator-calls.ts';
 import type { Calls } from './coordinator-calls.ts';
-import { enrol } from './enrolment.ts';
 import { ClientError } from './errors.ts';
 import type { ClientEvent } from './events.ts';
-import { isExposed, parseJoinLink } from './join-link.ts';
+import type { Hiding, HidingMeans } from './hiding.ts';
+import { callsOf, fatal, isFatal, join, retried } from './joining.ts';
 import type { LocalResult, LocalTrainer } from './local-trainer.ts';
 import { resume, stepParticipant } from './participant.ts';
 import type { ParticipantEffect, ParticipantEvent, PendingUpdate } from './participant.ts';
 import { DEFAULT_POLICY, objection } from './policy.ts';
 import type { Policy } from './policy.ts';
 import { SecureAggregation } from './secure-aggregation.ts';
+import { SharedUpdates } from './shared-updates.ts';
 import { StateDirectory } from './state/state-directory.ts';
 import type { Membership } from './state/state-directory.ts';
 import { ProblemError } from './transport/problem-error.ts';
-import { withRetry } from './transport/retry.ts';
-import { signedTransport } from './transport/signed-transport.ts';
-import { fetchTransport } from './transport/transport.ts';
 
 export interface FederatedClientOptions {
   /** Key, membership, journal and cached models: one directory for one client, kept between runs. */
@@ -41,6 +38,8 @@ export interface FederatedClientOptions {
   readonly train: LocalTrainer;
   /** Key of the enrolment authority that signs rosters; pinned for good by the first run that names it. */
   readonly authority?: PublicKey;
+  /** Identity of the second aggregator with which updates are shared; pinned for good by the first run that names it. */
+  readonly aggregator?: PublicKey;
   /** For operators' lists. */
   readonly name?: string;
   readonly policy?: Policy;
@@ -54,8 +53,6 @@ export interface FederatedClientOptions {
 
 /** Should the same round be offered again after a decline that was not taken, it is not asked for without pause. */
 const REFUSED_DECLINE_MS = 1_000;
-/** What ends the client for good. */
-const FATAL = new Set(['CLIENT_UNKNOWN', 'SIGNATURE_INVALID']);
 
 export class FederatedClient {
   readonly #options: Options & Pick<FederatedClientOptions, Optional>;
@@ -79,7 +76,7 @@ export class FederatedClient {
   async run(signal: AbortSignal = new AbortController().signal): Promise<void> {
     const state = await StateDirectory.open(this.#options.stateDirectory, this.#options.random);
     try {
-      const session = new Session(this.#options, state, await this.#member(state, signal), signal);
+      const session = new Session(this.#options, state, await join(this.#options, state, signal), signal);
       await session.run();
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -88,66 +85,10 @@ export class FederatedClient {
       this.#options.onEvent({ kind: 'stopped' });
     }
   }
-
-  async #member(state: StateDirectory, signal: AbortSignal): Promise<Membership> {
-    const { joinLink, name, onEvent } = this.#options;
-    const known = await state.membership();
-    const link = joinLink === undefined ? null : parseJoinLink(joinLink);
-    const coordinator = link?.coordinator ?? known?.coordinator;
-    if (coordinator === undefined)
-      throw new ClientError('JOIN_LINK_INVALID', 'this client has not joined yet: give it a join link');
-    if (isExposed(coordinator)) onEvent({ kind: 'exposed', coordinator });
-    // A client that already joined keeps its identity; the link may tell a new address of the same coordinator.
-    if (known !== null) return this.#pinned(state, { ...known, coordinator });
-    if (link === null) throw new ClientError('JOIN_LINK_INVALID', 'a join link is needed on the first run');
-    const calls = callsOf(this.#options, state, coordinator, signal);
-    const membership = await retried(this.#options, signal, () => enrol(calls, state.key, link, name));
-    await state.join(membership);
-    onEvent({ kind: 'enrolled', client: membership.client, coordinator });
-    return this.#pinned(state, membership);
-  }
-
-  /** An authority once pinned stays so without being named again. @throws ClientError `COORDINATOR_UNTRUSTED` for another one */
-  async #pinned(state: StateDirectory, membership: Membership): Promise<Membership> {
-    const { authority } = this.#options;
-    if (authority === undefined) return membership;
-    if (membership.authority !== undefined && !equalBytes(membership.authority, authority))
-      throw new ClientError('COORDINATOR_UNTRUSTED', 'this state directory pins another enrolment authority');
-    const pinned = { ...membership, authority };
-    await state.join(pinned);
-    return pinned;
-  }
 }
 
-type Optional = 'joinLink' | 'authority';
+type Optional = 'joinLink' | 'authority' | 'aggregator';
 type Options = Required<Omit<FederatedClientOptions, Optional>>;
-
-function callsOf(options: Options, state: StateDirectory, coordinator: string, signal: AbortSignal): Calls {
-  const signer = {
-    key: state.key,
-    random: options.random,
-    now: () => Date.now(),
-    nextSequence: () => state.nextSequence(),
-    skipSequenceTo: (highest: bigint) => state.skipSequenceTo(highest),
-  };
-  return coordinatorCalls(signedTransport(fetchTransport(coordinator), coordinator, signer), signal);
-}
-
-function retried<T>(
-  { random, onEvent, unreachableMs }: Options,
-  signal: AbortSignal,
-  attempt: () => Promise<T>,
-): Promise<T> {
-  return withRetry(
-    {
-      random,
-      signal,
-      deadlineMs: unreachableMs,
-      onRetry: (inMs, reason) => onEvent({ kind: 'retrying', inMs, reason }),
-    },
-    attempt,
-  );
-}
 
 /** One run of one member. */
 class Session {
@@ -157,6 +98,7 @@ class Session {
   readonly #signal: AbortSignal;
   readonly #calls: Calls;
   readonly #secure: SecureAggregation;
+  readonly #shared: SharedUpdates;
 
   constructor(options: Options, state: StateDirectory, membership: Membership, signal: AbortSignal) {
     const { policy, waitSeconds, random, onEvent } = options;
@@ -166,7 +108,7 @@ class Session {
     this.#membership = membership;
     this.#signal = signal;
     this.#calls = calls;
-    this.#secure = new SecureAggregation({
+    const means: HidingMeans = {
       state,
       membership,
       calls,
@@ -175,7 +117,9 @@ class Session {
       waitSeconds,
       random,
       onEvent,
-    });
+    };
+    this.#secure = new SecureAggregation(means);
+    this.#shared = new SharedUpdates(means);
   }
 
   async run(): Promise<void> {
@@ -240,8 +184,9 @@ class Session {
 
   /** A task never changes its protection: whoever says so wants to see what was hidden before. */
   async #downgrade({ task, protection }: Assignment): Promise<string | null> {
-    if (protection.kind === 'secagg' || !(await this.#state.wasProtected(task))) return null;
-    return `${task} was protected by secure aggregation before: this device does not take part in it with ${protection.kind}`;
+    const before = await this.#state.protectionOf(task);
+    if (before === null || before === protection.kind) return null;
+    return `${task} was protected by ${before} before: this device does not take part in it with ${protection.kind}`;
   }
 
   async #makeUpdate(assignment: Assignment, signal: AbortSignal): Promise<PendingUpdate> {
@@ -251,9 +196,8 @@ class Session {
       throw new ClientError('ASSIGNMENT_INVALID', `the weights have ${base.length} numbers, the layout ${layout.size}`);
     const topology = new TextDecoder().decode(await this.#blob(assignment.model.topology));
     const note = (message: string): void => this.#options.onEvent({ kind: 'note', message });
-    const agreed = assignment.protection.kind === 'secagg' ? await this.#agree(assignment, layout, signal) : null;
-    // Masked before a crash: the same bytes again, and nothing is trained twice.
-    if (agreed?.phase === 'masked') return this.#journal(assignment, agreed.outbox, true);
+    const hiding = await this.#agree(assignment, layout, signal);
+    if (hiding !== null && hiding.ready !== null) return this.#journal(assignment, hiding.ready, hiding.masked);
     const started = performance.now();
     const result = await this.#options.train({ assignment, layout, weights: base, topology, signal, note });
     signal.throwIfAborted();
@@ -266,7 +210,7 @@ class Session {
       metrics,
     });
     const delta = checkedDelta(result, () => deltaOf(layout, base, result.weights));
-    if (agreed !== null) return this.#journal(assignment, await this.#secure.mask(agreed, delta, examples), true);
+    if (hiding !== null) return this.#journal(assignment, await hiding.hide(delta, examples), hiding.masked);
     const bytes = encodeClearUpdate({
       round: assignment.round,
       base: assignment.model.weights,
@@ -291,9 +235,12 @@ class Session {
     return update;
   }
 
-  async #agree(assignment: Assignment, layout: Layout, signal: AbortSignal): ReturnType<SecureAggregation['agree']> {
-    await this.#state.noteProtected(assignment.task);
-    return this.#secure.agree(assignment, layout, signal);
+  /** Null in the clear. */
+  async #agree(assignment: Assignment, layout: Layout, signal: AbortSignal): Promise<Hiding | null> {
+    const { kind } = assignment.protection;
+    if (kind === 'clear') return null;
+    await this.#state.noteProtected(assignment.task, kind);
+    return (kind === 'secagg' ? this.#secure : this.#shared).agree(assignment, layout, signal);
   }
 
   async #unmask(round: RoundId): Promise<ParticipantEvent> {
@@ -387,19 +334,4 @@ function checkedDelta(result: LocalResult, delta: () => Float32Array): Float32Ar
 function refusalOf(error: ProblemError): string {
   const refusal = error.members['refusal'];
   return typeof refusal === 'string' ? refusal : error.code;
-}
-
-function isFatal(error: unknown): boolean {
-  return (
-    error instanceof ClientError && ['CLIENT_REVOKED', 'COORDINATOR_UNREACHABLE', 'STATE_CORRUPT'].includes(error.code)
-  );
-}
-
-function fatal(error: unknown): unknown {
-  if (!(error instanceof ProblemError) || !FATAL.has(error.code)) return error;
-  const why =
-    error.code === 'CLIENT_UNKNOWN'
-      ? 'the coordinator no longer accepts this client'
-      : 'the coordinator does not accept this client’s signatures; a proxy between them must leave host and path as they are';
-  return new ClientError('CLIENT_REVOKED', why, { cause: error });
 }

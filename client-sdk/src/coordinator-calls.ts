@@ -1,5 +1,6 @@
 /** The coordinator's routes as a client calls them: what goes out is typed, what comes back is checked. */
 import { createHash } from 'node:crypto';
+import { parseRoundId } from '@carapace/aggregation';
 import type { Digest, Invitation, RoundId, SignedDocument } from '@carapace/aggregation';
 import { fromBase64url, toBase64url } from '@carapace/crypto';
 import { ClientError } from './errors.ts';
@@ -32,7 +33,15 @@ export interface Calls {
     step: ReadStep,
     waitSeconds: number,
   ): Promise<Uint8Array | { readonly idleMs: number }>;
+  /** What waits for this second aggregator. */
+  aggregatorWork(waitSeconds: number): Promise<AggregatorWork | { readonly idleMs: number }>;
+  declineAggregation(round: RoundId, reason: string): Promise<void>;
+  uploadSum(round: RoundId, message: Uint8Array<ArrayBuffer>): Promise<void>;
 }
+
+export type AggregatorWork =
+  | { readonly kind: 'key'; readonly round: RoundId; readonly invitation: Invitation }
+  | { readonly kind: 'sum'; readonly round: RoundId; readonly request: Uint8Array };
 
 /** @param send signs, and rejects with {@link ProblemError} on anything but success */
 export function coordinatorCalls(send: Transport, signal: AbortSignal): Calls {
@@ -63,7 +72,10 @@ export function coordinatorCalls(send: Transport, signal: AbortSignal): Calls {
         throw new Error(`the blob ${digest} came with other bytes`);
       return bytes;
     },
-    upload: (update, bytes) => upload(call, update, bytes),
+    upload: async ({ round, id, digest }, bytes) => {
+      const answer = await sendInChunks(call, `/v1/client/rounds/${round}/updates/${id}`, digest, bytes);
+      return readDocument(answer['receipt']);
+    },
     invitation: async (round) => {
       const answer = json(await call({ method: 'GET', path: `/v1/client/rounds/${round}/secagg/invitation` }));
       return { session: readBytes(answer['session']), roster: readBytes(answer['roster']) };
@@ -75,20 +87,31 @@ export function coordinatorCalls(send: Transport, signal: AbortSignal): Calls {
       const answer = json(await call({ method: 'GET', path }, waitSeconds * 1000 + CALL_MS));
       return answer['kind'] === 'message' ? readBytes(answer['message']) : { idleMs: idleMsOf(answer) };
     },
+    aggregatorWork: async (waitSeconds) => {
+      const path = `/v1/aggregator/work?waitSeconds=${waitSeconds}`;
+      return readWork(json(await call({ method: 'GET', path }, waitSeconds * 1000 + CALL_MS)));
+    },
+    declineAggregation: async (round, reason) =>
+      void (await post(`/v1/aggregator/rounds/${round}/decline`, { reason: plainText(reason) })),
+    uploadSum: async (round, message) => {
+      const digest = createHash('sha256').update(message).digest('hex');
+      await sendInChunks(call, `/v1/aggregator/rounds/${round}/sum`, digest, message);
+    },
   };
 }
 
-async function upload(
+/** The answer to the last chunk. */
+async function sendInChunks(
   call: (request: Omit<Request, 'signal' | 'timeoutMs'>, timeoutMs?: number) => Promise<Response>,
-  update: PendingUpdate,
+  path: string,
+  digest: string,
   bytes: Uint8Array<ArrayBuffer>,
-): Promise<SignedDocument> {
-  const path = `/v1/client/rounds/${update.round}/updates/${update.id}`;
+): Promise<Record<string, unknown>> {
   let offset = 0;
   // Every turn of this loop gets further or throws: a chunk, or the coordinator's word on where it is.
   for (;;) {
     const chunk = bytes.slice(offset, offset + CHUNK_BYTES);
-    const query = `?offset=${offset}&total=${bytes.length}&digest=${update.digest}`;
+    const query = `?offset=${offset}&total=${bytes.length}&digest=${digest}`;
     try {
       const answer = json(
         await call(
@@ -96,13 +119,22 @@ async function upload(
           TRANSFER_MS,
         ),
       );
-      if (answer['kind'] === 'admitted') return readDocument(answer['receipt']);
+      if (answer['kind'] !== 'partial') return answer;
       offset = checkedOffset(answer['received'], offset, bytes.length);
     } catch (error) {
       if (!(error instanceof ProblemError) || error.code !== 'UPLOAD_OFFSET') throw error;
       offset = checkedOffset(error.members['received'], offset, bytes.length);
     }
   }
+}
+
+/** @throws AggregationError `ID_MALFORMED`, ClientError `ASSIGNMENT_INVALID` */
+function readWork(answer: Record<string, unknown>): AggregatorWork | { readonly idleMs: number } {
+  const { kind } = answer;
+  if (kind !== 'key' && kind !== 'sum') return { idleMs: idleMsOf(answer) };
+  const round = parseRoundId(String(answer['round'])).id;
+  if (kind === 'sum') return { kind, round, request: readBytes(answer['request']) };
+  return { kind, round, invitation: { session: readBytes(answer['session']), roster: readBytes(answer['roster']) } };
 }
 
 /** Of an error's text, what the coordinator takes: one line without control characters or halves of characters, never empty. */

@@ -6,12 +6,12 @@ export interface Policy {
   readonly protections: readonly Protection['kind'][];
   readonly maxEpochs: number;
   readonly maxParameters: number;
-  /** What a session of secure aggregation must grant at least. */
+  /** What a session of secure aggregation, or of shares, must grant at least. */
   readonly secagg: ClientFloor;
 }
 
 export const DEFAULT_POLICY: Policy = {
-  protections: ['clear', 'secagg'],
+  protections: ['clear', 'secagg', 'shares'],
   maxEpochs: 100,
   maxParameters: 500_000_000,
   secagg: DEFAULT_FLOOR,

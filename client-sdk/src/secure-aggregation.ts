@@ -2,14 +2,12 @@
  * This client's part in secure aggregation: the shell around the state machine of `aggregation`. What it holds is journalled
  * before a word of it is sent, so that after a crash the same bytes are sent again and no secret is made twice.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   decodeClientState,
   decodeSession,
   encodeClientState,
   joinSession,
   lanesOf,
-  openRoster,
   quantise,
   secaggClientStep,
   workDigest,
@@ -18,40 +16,25 @@ import type {
   Assignment,
   ClientEffect,
   ClientEvent as SecaggClientEvent,
-  ClientFloor,
   ClientOutcome,
   ClientState,
   Digest,
   Layout,
   RoundId,
-  RosterKeys,
 } from '@carapace/aggregation';
-import type { RandomSource } from '@carapace/crypto';
-import type { Calls, MessageStep, ReadStep } from './coordinator-calls.ts';
+import type { MessageStep, ReadStep } from './coordinator-calls.ts';
 import { ClientError } from './errors.ts';
-import type { ClientEvent } from './events.ts';
-import type { Membership, StateDirectory } from './state/state-directory.ts';
+import { awaitMessage, floorWithSerial, noteRoster, rosterKeysOf } from './hiding.ts';
+import type { Hiding, HidingMeans } from './hiding.ts';
 import { ProblemError } from './transport/problem-error.ts';
-
-export interface SecureAggregationMeans {
-  readonly state: StateDirectory;
-  readonly membership: Membership;
-  readonly calls: Calls;
-  /** Tries a call until it is answered. */
-  readonly call: <T>(attempt: () => Promise<T>) => Promise<T>;
-  readonly floor: ClientFloor;
-  readonly waitSeconds: number;
-  readonly random: RandomSource;
-  readonly onEvent: (event: ClientEvent) => void;
-}
 
 type Keyed = Extract<ClientState, { phase: 'keyed' }>;
 type Masked = Extract<ClientState, { phase: 'masked' }>;
 
 export class SecureAggregation {
-  readonly #means: SecureAggregationMeans;
+  readonly #means: HidingMeans;
 
-  constructor(means: SecureAggregationMeans) {
+  constructor(means: HidingMeans) {
     this.#means = means;
   }
 
@@ -59,7 +42,16 @@ export class SecureAggregation {
    * Agrees with the cohort of a round on the masks (steps 0 and 1); goes on where a crash left it, up to the masked input.
    * @throws ClientError `PROTECTION_REFUSED` when the session asks for less than this device requires, or somebody lies
    */
-  async agree(assignment: Assignment, layout: Layout, signal: AbortSignal): Promise<Keyed | Masked> {
+  async agree(assignment: Assignment, layout: Layout, signal: AbortSignal): Promise<Hiding> {
+    const state = await this.#agreed(assignment, layout, signal);
+    return {
+      ready: state.phase === 'masked' ? state.outbox : null,
+      masked: true,
+      hide: (delta, examples) => this.#mask(state, delta, examples),
+    };
+  }
+
+  async #agreed(assignment: Assignment, layout: Layout, signal: AbortSignal): Promise<Keyed | Masked> {
     const { round } = assignment;
     let state = (await this.#kept(round)) ?? (await this.#join(assignment, layout));
     await this.#checkSame(state, assignment, layout);
@@ -80,8 +72,8 @@ export class SecureAggregation {
     }
   }
 
-  /** The update under its masks, journalled: the bytes to upload. @throws ClientError `DATA_INVALID` */
-  async mask(state: Keyed | Masked, delta: Float32Array, examples: number): Promise<Uint8Array> {
+  /** The update under its masks, journalled: the bytes to upload. */
+  async #mask(state: Keyed | Masked, delta: Float32Array, examples: number): Promise<Uint8Array> {
     if (state.phase === 'masked') return state.outbox;
     const { session } = state;
     const weight = Math.min(examples, session.quantiser.maxWeight);
@@ -155,14 +147,13 @@ export class SecureAggregation {
     const invitation = await call(() => calls.invitation(assignment.round));
     if (decodeSession(invitation.session).round !== assignment.round)
       throw new ClientError('PROTECTION_REFUSED', 'the session is of another round than the assignment');
-    const rosterKeys = rosterKeysOf(membership);
     const outcome = joinSession(
       invitation,
       {
         client: membership.client,
         identity: state.key,
-        rosterKeys,
-        floor: { ...floor, rosterSerial: Math.max(floor.rosterSerial, await state.rosterSerial()) },
+        rosterKeys: rosterKeysOf(membership),
+        floor: await floorWithSerial(floor, state),
         model: assignment.model.weights,
         layout: workOf(assignment, layout),
         values: layout.size,
@@ -170,8 +161,7 @@ export class SecureAggregation {
       random,
     );
     const refused = outcome.effects.some((effect) => effect.kind === 'abort');
-    if (membership.authority !== undefined && !refused)
-      await state.noteRosterSerial(openRoster(invitation.roster, rosterKeys).roster.serial);
+    if (!refused) await noteRoster(state, membership, invitation.roster);
     await this.#keep(assignment.round, outcome);
     return outcome.state;
   }
@@ -240,14 +230,8 @@ export class SecureAggregation {
     }
   }
 
-  async #read(round: RoundId, step: ReadStep, signal: AbortSignal): Promise<Uint8Array> {
-    const { calls, call, waitSeconds } = this.#means;
-    for (;;) {
-      signal.throwIfAborted();
-      const answer = await call(() => calls.receiveProtocolMessage(round, step, waitSeconds));
-      if (answer instanceof Uint8Array) return answer;
-      await sleep(answer.idleMs, undefined, { signal });
-    }
+  #read(round: RoundId, step: ReadStep, signal: AbortSignal): Promise<Uint8Array> {
+    return awaitMessage(this.#means, round, step, signal);
   }
 
   async #kept(round: RoundId): Promise<ClientState | null> {
@@ -256,12 +240,8 @@ export class SecureAggregation {
   }
 }
 
-function workOf({ model, training, protection }: Assignment, layout: Layout): Digest {
+export function workOf({ model, training, protection }: Assignment, layout: Layout): Digest {
   return workDigest({ layout: layout.digest, topology: model.topology, training, protection });
-}
-
-function rosterKeysOf({ coordinatorKey, authority }: Membership): RosterKeys {
-  return authority === undefined ? { coordinator: coordinatorKey } : { coordinator: coordinatorKey, authority };
 }
 
 /** The round goes on without this client, or ended: nothing is left to do for it. */

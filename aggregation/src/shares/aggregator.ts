@@ -83,7 +83,13 @@ export function openAggregator(
 export function takeRequest(
   state: AggregatorState,
   request: Uint8Array,
-): AggregatorOutcome<{ readonly state: AggregatorState; readonly seeds: ReadonlyMap<number, Uint8Array> }> {
+): AggregatorOutcome<{
+  readonly state: AggregatorState;
+  /** By member. */
+  readonly seeds: ReadonlyMap<number, Uint8Array>;
+  /** How many were asked for: the others' shares do not open. */
+  readonly asked: number;
+}> {
   try {
     const digest = sha256(request);
     if (state.answered !== null && !equalBytes(state.answered, digest))
@@ -94,7 +100,7 @@ export function takeRequest(
     const { minimumSurvivors } = state.session;
     if (seeds.size < minimumSurvivors)
       throw new Stop('SECAGG_COHORT_SMALL', `${seeds.size} shares open, at least ${minimumSurvivors} wanted`);
-    return { kind: 'done', state: { ...state, answered: digest }, seeds };
+    return { kind: 'done', state: { ...state, answered: digest }, seeds, asked: deposits.length };
   } catch (error) {
     return { kind: 'refused', ...refusalOf(error) };
   }

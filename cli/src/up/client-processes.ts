@@ -1,15 +1,8 @@
 /** The clients of `carapace up`: processes like those on mini-hosts, each with a state directory and a share of the data. */
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { setPriority } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-
-const COMMAND = fileURLToPath(new URL('../../bin/carapace.mjs', import.meta.url));
-/** Training may take what the coordinator leaves. */
-const NICENESS = 10;
-const STOP_MS = 2_500;
+import { startMember, stopMembers } from './member-process.ts';
+import type { MemberEnd } from './member-process.ts';
 
 export interface ClientProcessOptions {
   /** From 1 on. */
@@ -17,13 +10,12 @@ export interface ClientProcessOptions {
   readonly joinLink: string;
   readonly data: string;
   readonly stateDirectory: string;
+  /** Key of the second aggregator, where there is one. */
+  readonly aggregator: string | null;
 }
 
-export interface Ended {
+export interface Ended extends MemberEnd {
   readonly number: number;
-  readonly how: string;
-  /** The last thing it said on stderr. */
-  readonly lastWords: string;
 }
 
 export class ClientProcesses {
@@ -41,48 +33,23 @@ export class ClientProcesses {
     return this.#children.size;
   }
 
-  start({ number, joinLink, data, stateDirectory }: ClientProcessOptions): void {
-    const args = [COMMAND, 'client', '--name', `client-${number}`, '--data', data];
-    const child = spawn(process.execPath, [...args, '--state', join(stateDirectory, `client-${number}`), '--json'], {
-      // The link is a secret: it is not among the arguments, which every user of the host can list.
-      env: { ...process.env, CARAPACE_JOIN: joinLink },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      // A group of its own: a terminal's Ctrl-C reaches the parent, which ends its clients in order.
-      detached: true,
+  start({ number, joinLink, data, stateDirectory, aggregator }: ClientProcessOptions): void {
+    const name = `client-${number}`;
+    const pin = aggregator === null ? [] : ['--aggregator', aggregator];
+    const child = startMember({
+      args: ['client', '--name', name, '--data', data, '--state', join(stateDirectory, name), ...pin],
+      joinLink,
+      onEvent: (event) => this.#onEvent(number, event),
+      onEnd: (end) => {
+        this.#children.delete(number);
+        if (!this.#stopping) this.#onEnd({ number, ...end });
+      },
     });
     this.#children.set(number, child);
-    if (child.pid !== undefined) lowerPriority(child.pid);
-    let lastWords = '';
-    lines(child.stdout, (line) => this.#onEvent(number, JSON.parse(line) as Record<string, unknown>));
-    lines(child.stderr, (line) => (lastWords = line));
-    child.on('error', (error) => (lastWords = error.message));
-    child.on('close', (code, signal) => {
-      this.#children.delete(number);
-      if (this.#stopping) return;
-      this.#onEnd({ number, how: signal === null ? `exit code ${code}` : signal, lastWords });
-    });
   }
 
-  /** Asks, waits, then insists. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const children = [...this.#children.values()];
-    const gone = Promise.all(children.map((child) => new Promise((resolve) => child.once('close', resolve))));
-    for (const child of children) child.kill('SIGTERM');
-    const timer = setTimeout(() => children.forEach((child) => child.kill('SIGKILL')), STOP_MS);
-    await gone;
-    clearTimeout(timer);
-  }
-}
-
-function lines(stream: NodeJS.ReadableStream | null, onLine: (line: string) => void): void {
-  if (stream !== null) createInterface({ input: stream }).on('line', onLine);
-}
-
-function lowerPriority(pid: number): void {
-  try {
-    setPriority(pid, NICENESS);
-  } catch {
-    // The process has ended already, which its own `close` tells; nothing depends on the priority.
+    await stopMembers([...this.#children.values()]);
   }
 }

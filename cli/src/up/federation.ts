@@ -12,6 +12,8 @@ import { hostCoordinator, untilAborted } from '../host-coordinator.ts';
 import type { Hosted } from '../host-coordinator.ts';
 import { modelFile } from '../model-file.ts';
 import type { Io } from '../io.ts';
+import { AggregatorProcess } from './aggregator-process.ts';
+import type { AggregatorIdentity } from './aggregator-process.ts';
 import { ClientProcesses } from './client-processes.ts';
 import type { Ended } from './client-processes.ts';
 import { jsonReporter } from './json-reporter.ts';
@@ -37,6 +39,7 @@ class Federation {
   readonly #reporter: Reporter;
   readonly #numbers = new Map<ClientId, number>();
   readonly #clients: ClientProcesses;
+  readonly #aggregator: AggregatorProcess;
   /** Resolves when the task has all its rounds; rejects when it cannot get them. */
   readonly #done = Promise.withResolvers<void>();
   #tally = { rounds: 0, version: 0, testAccuracy: null as number | null, bytesUp: 0, bytesDown: 0, abandoned: 0 };
@@ -51,6 +54,9 @@ class Federation {
       (number, event) => this.#reporter.clientSaid(number, event),
       (ended) => this.#onClientEnded(ended),
     );
+    this.#aggregator = new AggregatorProcess((lastWords) =>
+      this.#done.reject(new CliError('RUN_FAILED', `the aggregator has ended: ${lastWords}`)),
+    );
     this.#done.promise.catch(() => undefined);
   }
 
@@ -59,7 +65,7 @@ class Federation {
     const hosted = await this.#host();
     const beginning = await this.#train(hosted).finally(async () => {
       this.#reporter.stopping();
-      await this.#clients.stop();
+      await Promise.all([this.#clients.stop(), this.#aggregator.stop()]);
       await hosted.running.close();
     });
     this.#reporter.finished(this.#summary(beginning));
@@ -83,9 +89,10 @@ class Federation {
   }
 
   async #train({ running: { api, url }, failed }: Hosted): Promise<Beginning> {
-    const beginning = await this.#begin(api, url);
+    const aggregator = this.#options.protection === 'shares' ? await this.#startAggregator(api, url) : null;
+    const beginning = await this.#begin(api, url, aggregator);
     this.#reporter.begun(beginning);
-    await this.#startClients(api, url);
+    await this.#startClients(api, url, aggregator);
     const stopped = untilAborted(this.#io.signal);
     try {
       await Promise.race([this.#done.promise, stopped, failed]);
@@ -99,7 +106,15 @@ class Federation {
     return beginning;
   }
 
-  async #begin(api: CoordinatorApi, url: string): Promise<Beginning> {
+  async #startAggregator(api: CoordinatorApi, url: string): Promise<AggregatorIdentity> {
+    const { token } = await api.createToken({ site: 'this-host', ttlSeconds: 3600 }, ACTOR);
+    return this.#aggregator.start({
+      joinLink: formatJoinLink(url, token),
+      stateDirectory: join(this.#options.dataDirectory, 'aggregator'),
+    });
+  }
+
+  async #begin(api: CoordinatorApi, url: string, aggregator: AggregatorIdentity | null): Promise<Beginning> {
     const { clients, alpha, seed, model } = this.#options;
     const name = parseModelName(model);
     const [{ version, parameters }, shares] = await Promise.all([
@@ -107,13 +122,18 @@ class Federation {
       mnistLabelCounts({ parts: clients, alpha, seed }),
     ]);
     this.#tally.version = version;
-    const task = await this.#createTask(api, name, shares);
+    const task = await this.#createTask(api, name, shares, aggregator);
     for (const client of await api.listClients()) this.#remember(client.id, client.name);
     return { url, task, model, version, parameters, protection: this.#options.protection, shares };
   }
 
   /** An earlier run's task is ended: its clients are these, and they train for this run's. */
-  async #createTask(api: CoordinatorApi, model: ModelName, shares: Beginning['shares']): Promise<TaskId> {
+  async #createTask(
+    api: CoordinatorApi,
+    model: ModelName,
+    shares: Beginning['shares'],
+    aggregator: AggregatorIdentity | null,
+  ): Promise<TaskId> {
     const { clients, rounds, epochs, batchSize, learningRate, protection: kind } = this.#options;
     const largest = Math.max(...shares.map((labels) => labels.reduce((sum, count) => sum + count, 0)));
     const mine = (await api.listTasks()).filter(({ task }) => new RegExp(`^${model}-[0-9]+$`).test(task.name));
@@ -124,7 +144,11 @@ class Federation {
         model: { name: model },
         cohort: { target: clients, selectionSeconds: 120, reportSeconds: 300 },
         training: { epochs, batchSize, optimizer: { learningRate }, maxExamples: largest },
-        protection: kind === 'secagg' ? { kind, stepSeconds: STEP_SECONDS } : { kind },
+        protection: {
+          kind,
+          ...(kind !== 'clear' && { stepSeconds: STEP_SECONDS }),
+          ...(aggregator && { aggregator: aggregator.client }),
+        },
         rounds,
       }),
       ACTOR,
@@ -132,7 +156,7 @@ class Federation {
     return task.name;
   }
 
-  async #startClients(api: CoordinatorApi, url: string): Promise<void> {
+  async #startClients(api: CoordinatorApi, url: string, aggregator: AggregatorIdentity | null): Promise<void> {
     const { clients, alpha, seed, dataDirectory } = this.#options;
     for (let number = 1; number <= clients; number++) {
       const { token } = await api.createToken({ site: 'this-host', ttlSeconds: 3600 }, ACTOR);
@@ -147,6 +171,7 @@ class Federation {
         joinLink: formatJoinLink(url, token),
         data: `mnist?${share.toString()}`,
         stateDirectory: join(dataDirectory, 'clients'),
+        aggregator: aggregator?.key ?? null,
       });
     }
   }

@@ -21,6 +21,8 @@ interface RoundProgress {
 
 const PROTECTIONS: Readonly<Record<Beginning['protection'], string>> = {
   clear: 'the coordinator sees each update',
+  shares:
+    'the coordinator and a second aggregator hold a share each, and learn the sum together (here both are on one host: a trial, no protection)',
   secagg: 'the coordinator learns the sum of the updates, and takes nobody in it apart',
 };
 
@@ -115,10 +117,10 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
         );
         break;
       case 'round-collecting':
-        if (round !== null) round.phase = ', under masks';
+        if (round !== null) round.phase = ', hidden';
         break;
       case 'round-unmasking':
-        if (round !== null) round.phase = ', unmasking the sum';
+        if (round !== null) round.phase = ', uncovering the sum';
         break;
       case 'round-aggregating':
         if (round !== null) round.phase = ', aggregating';

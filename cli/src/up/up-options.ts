@@ -1,4 +1,5 @@
 /** The options of `carapace up`, parsed once. */
+import type { Protection } from '@carapace/aggregation';
 import { SHIPPED_MODELS } from '@carapace/client-sdk';
 import { CliError } from '../errors.ts';
 
@@ -32,7 +33,7 @@ export interface UpOptions {
   readonly epochs: number;
   readonly batchSize: number;
   readonly learningRate: number;
-  readonly protection: 'secagg' | 'clear';
+  readonly protection: Protection['kind'];
 }
 
 const EXIT_ROUNDS = 5;
@@ -63,9 +64,9 @@ export function parseUpOptions(flags: UpFlags): UpOptions {
 
 function protectionOf(text: string | undefined, clients: number): UpOptions['protection'] {
   if (text === undefined) return clients < SECAGG_CLIENTS ? 'clear' : 'secagg';
-  if (text !== 'secagg' && text !== 'clear')
-    throw new CliError('USAGE_INVALID', `--protection is "${text}"; it may be secagg or clear`);
-  if (text === 'secagg' && clients < SECAGG_CLIENTS)
+  if (text !== 'secagg' && text !== 'shares' && text !== 'clear')
+    throw new CliError('USAGE_INVALID', `--protection is "${text}"; it may be secagg, shares or clear`);
+  if (text !== 'clear' && clients < SECAGG_CLIENTS)
     throw new CliError(
       'USAGE_INVALID',
       `secure aggregation needs ${SECAGG_CLIENTS} clients to hide among, not ${clients}`,

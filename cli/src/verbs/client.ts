@@ -24,6 +24,10 @@ export function addClientVerbs(program: Command, io: Io): void {
       '--authority <key>',
       'pin the enrolment authority that vouches for the other clients (`carapace roster key`)',
     )
+    .option(
+      '--aggregator <key>',
+      'pin the second aggregator of tasks that share updates between two (`carapace aggregator` prints it)',
+    )
     .option('--json', 'one JSON object a line as things happen')
     .action(async (options: ClientOptions) => {
       const { runClient } = await import('../run-client.ts');

@@ -21,7 +21,7 @@ export function addUpVerb(program: Command, io: Io): void {
     .option('--learning-rate <number>', 'of local training', '0.1')
     .option(
       '--protection <kind>',
-      'secagg: the coordinator learns only sums; clear: it sees each update (secagg from 3 clients on)',
+      'secagg: the coordinator learns only sums; shares: so it does, with a second aggregator; clear: it sees each update (secagg from 3 clients on)',
     )
     .option('--json', 'one JSON object a line as things happen, the summary last')
     .action(async (flags: UpFlags) => {

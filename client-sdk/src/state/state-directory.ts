@@ -27,6 +27,8 @@ export interface Membership {
   readonly coordinatorKey: PublicKey;
   /** Key of the enrolment authority whose rosters alone this client believes; absent where the coordinator's word is taken. */
   readonly authority?: PublicKey;
+  /** Identity of the one aggregator with which this client shares updates; absent where the coordinator's word is taken. */
+  readonly aggregator?: PublicKey;
 }
 
 /** This client's part in a session of secure aggregation. */
@@ -106,10 +108,11 @@ export class StateDirectory {
       coordinator: String(value['coordinator']),
       coordinatorKey: readKey(value['coordinatorKey']),
       ...(value['authority'] === undefined ? {} : { authority: readKey(value['authority']) }),
+      ...(value['aggregator'] === undefined ? {} : { aggregator: readKey(value['aggregator']) }),
     }));
   }
 
-  async join({ client, coordinator, coordinatorKey, authority }: Membership): Promise<void> {
+  async join({ client, coordinator, coordinatorKey, authority, aggregator }: Membership): Promise<void> {
     await replaceFile(
       this.#path('membership.json'),
       JSON.stringify({
@@ -117,6 +120,7 @@ export class StateDirectory {
         coordinator,
         coordinatorKey: toBase64url(coordinatorKey),
         ...(authority && { authority: toBase64url(authority) }),
+        ...(aggregator && { aggregator: toBase64url(aggregator) }),
       }),
     );
   }
@@ -163,21 +167,45 @@ export class StateDirectory {
     if (serial > (await this.rosterSerial())) await replaceFile(this.#path('roster-serial'), String(serial));
   }
 
-  /** Whether a round of this task was protected by secure aggregation before: tasks never change. */
-  async wasProtected(task: TaskId): Promise<boolean> {
-    return (await this.#protectedTasks()).includes(task);
+  /** How rounds of this task were protected before, or null: tasks never change. */
+  async protectionOf(task: TaskId): Promise<string | null> {
+    return (await this.#protectedTasks()).get(task) ?? null;
   }
 
-  async noteProtected(task: TaskId): Promise<void> {
+  async noteProtected(task: TaskId, protection: string): Promise<void> {
     const known = await this.#protectedTasks();
-    if (!known.includes(task)) await replaceFile(this.#path('protected-tasks.json'), JSON.stringify([...known, task]));
+    if (known.has(task)) return;
+    const all = Object.fromEntries([...known, [task, protection]]);
+    await replaceFile(this.#path('protected-tasks.json'), JSON.stringify(all));
   }
 
-  async #protectedTasks(): Promise<string[]> {
+  async #protectedTasks(): Promise<ReadonlyMap<string, string>> {
     const stored = await readIfPresent(this.#path('protected-tasks.json'));
-    return stored === null
-      ? []
-      : this.#parse('protected-tasks.json', stored, (tasks: unknown) => (tasks as unknown[]).map(String));
+    return stored === null ? new Map() : this.#parse('protected-tasks.json', stored, protectionsIn);
+  }
+
+  /** What a second aggregator keeps of a round, or null. */
+  async aggregation(round: RoundId): Promise<Uint8Array | null> {
+    const stored = await readIfPresent(this.#aggregationPath(round));
+    return stored && new Uint8Array(stored);
+  }
+
+  async keepAggregation(round: RoundId, state: Uint8Array): Promise<void> {
+    await mkdir(this.#path('aggregations'), { recursive: true, mode: 0o700 });
+    await replaceFile(this.#aggregationPath(round), state);
+  }
+
+  /** Drops what `isOver` of the kept states. */
+  async dropAggregations(isOver: (state: Uint8Array) => boolean): Promise<void> {
+    const folder = this.#path('aggregations');
+    for (const name of await namesIn(folder)) {
+      const stored = await readIfPresent(join(folder, name));
+      if (stored !== null && isOver(new Uint8Array(stored))) await removeFile(join(folder, name));
+    }
+  }
+
+  #aggregationPath(round: RoundId): string {
+    return join(this.#path('aggregations'), `${round}.bin`);
   }
 
   /** The bytes first, then the description that makes them count: a crash in between leaves no update. */
@@ -257,6 +285,24 @@ async function loadKey(path: string, random: RandomSource): Promise<SigningKey> 
     return signingKeyFromSeed(fromHex(stored.toString('utf8').trim()));
   } catch (cause) {
     throw corrupt('client.key', 'it is not a key', cause);
+  }
+}
+
+/** By task. Without a name of the protection, as an earlier version kept them, it was secure aggregation. */
+function protectionsIn(value: unknown): ReadonlyMap<string, string> {
+  if (Array.isArray(value)) return new Map(value.map((task) => [String(task), 'secagg']));
+  const entries = Object.entries(value as Readonly<Record<string, unknown>>);
+  // It is written with the first task: an empty one was not written here.
+  if (entries.length === 0) throw new TypeError('no tasks');
+  return new Map(entries.map(([task, protection]) => [task, String(protection)]));
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
   }
 }
 

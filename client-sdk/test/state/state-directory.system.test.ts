@@ -382,21 +382,45 @@ describe('the serial of the roster', () => {
 describe('tasks that were protected', () => {
   test('are remembered, each for itself', async () => {
     const [one, two, three] = ['one', 'two', 'three'].map(parseTaskId);
-    for (const task of [one!, two!, one!]) await (await reopened()).noteProtected(task);
+    await (await reopened()).noteProtected(one!, 'secagg');
+    await (await reopened()).noteProtected(two!, 'shares');
+    await (await reopened()).noteProtected(one!, 'shares');
     const opened = await reopened();
-    expect(await opened.wasProtected(one!)).toBe(true);
-    expect(await opened.wasProtected(two!)).toBe(true);
-    expect(await opened.wasProtected(three!)).toBe(false);
-    expect(JSON.parse(readFileSync(path('protected-tasks.json'), 'utf8'))).toEqual(['one', 'two']);
+    expect(await opened.protectionOf(one!)).toBe('secagg');
+    expect(await opened.protectionOf(two!)).toBe('shares');
+    expect(await opened.protectionOf(three!)).toBeNull();
   });
 
-  test.each(['', '{}', 'null', '["one"'])(
+  test('are those of an earlier version too, which knew one protection', async () => {
+    writeFileSync(path('protected-tasks.json'), '["one"]');
+    await (await reopened()).noteProtected(parseTaskId('two'), 'shares');
+    expect(await (await reopened()).protectionOf(parseTaskId('one'))).toBe('secagg');
+    expect(await state?.protectionOf(parseTaskId('two'))).toBe('shares');
+  });
+
+  test.each(['', '{}', 'null', '["one"', '{"one":"secagg"'])(
     'are not %s: a forgotten one could be taken for unprotected',
     async (text) => {
       writeFileSync(path('protected-tasks.json'), text);
-      await expect((await reopened()).wasProtected(parseTaskId('one'))).rejects.toMatchObject(corrupt);
+      await expect((await reopened()).protectionOf(parseTaskId('one'))).rejects.toMatchObject(corrupt);
     },
   );
+});
+
+describe('the rounds of a second aggregator', () => {
+  const [first, second] = ['one.1', 'one.2'].map((id) => parseRoundId(id).id);
+
+  test('keep their bytes, each for itself, until they are over', async () => {
+    expect(await (await reopened()).aggregation(first!)).toBeNull();
+    await state?.dropAggregations(() => true);
+    await state?.keepAggregation(first!, Uint8Array.of(1));
+    await state?.keepAggregation(second!, Uint8Array.of(2));
+    await state?.keepAggregation(first!, Uint8Array.of(3));
+    await (await reopened()).dropAggregations(([byte]) => byte === 2);
+    expect(await (await reopened()).aggregation(first!)).toEqual(Uint8Array.of(3));
+    expect(await state?.aggregation(second!)).toBeNull();
+    expect(statSync(join(path('aggregations'), `${first!}.bin`)).mode & 0o077).toBe(0);
+  });
 });
 
 describe('blobs of earlier rounds', () => {

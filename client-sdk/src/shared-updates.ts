@@ -1,0 +1,67 @@
+/** This client's part in shares mode: one message, with a share for the coordinator and a sealed seed for the second aggregator. */
+import { encodeShares, joinShares, openAggregatorKey, quantise, sharesLanesOf } from '@carapace/aggregation';
+import type { Assignment, Judged, Layout, SharesPart } from '@carapace/aggregation';
+import { ClientError } from './errors.ts';
+import { awaitMessage, floorWithSerial, noteRoster, rosterKeysOf } from './hiding.ts';
+import type { Hiding, HidingMeans } from './hiding.ts';
+import { workOf } from './secure-aggregation.ts';
+
+export class SharedUpdates {
+  readonly #means: HidingMeans;
+
+  constructor(means: HidingMeans) {
+    this.#means = means;
+  }
+
+  /**
+   * Agrees to a round and waits for the aggregator's key: nothing is trained for a round whose aggregator is away.
+   * @throws ClientError `PROTECTION_REFUSED` when the session asks for less than this device requires, or somebody lies
+   */
+  async agree(assignment: Assignment, layout: Layout, signal: AbortSignal): Promise<Hiding> {
+    const { state, random } = this.#means;
+    const part = await this.#join(assignment, layout);
+    const { session } = part;
+    const key = agreed(
+      openAggregatorKey(session, await awaitMessage(this.#means, assignment.round, 'masked-input', signal)),
+    );
+    return {
+      ready: null,
+      masked: false,
+      hide: async (delta, examples) => {
+        const weight = Math.min(examples, session.quantiser.maxWeight);
+        const lanes = quantise(delta, weight, session.quantiser, sharesLanesOf(session), random);
+        return encodeShares(part, key, lanes, state.key, random);
+      },
+    };
+  }
+
+  async #join(assignment: Assignment, layout: Layout): Promise<SharesPart> {
+    const { state, membership, calls, call, floor, onEvent } = this.#means;
+    const { round } = assignment;
+    const invitation = await call(() => calls.invitation(round));
+    const part = agreed(
+      joinShares(invitation, {
+        client: membership.client,
+        identity: state.key,
+        rosterKeys: rosterKeysOf(membership),
+        aggregator: membership.aggregator ?? null,
+        floor: await floorWithSerial(floor, state),
+        model: assignment.model.weights,
+        work: workOf(assignment, layout),
+        values: layout.size,
+      }),
+    );
+    if (part.session.round !== round)
+      throw new ClientError('PROTECTION_REFUSED', 'the session is of another round than the assignment');
+    await noteRoster(state, membership, invitation.roster);
+    const { cohort, aggregator } = part.session;
+    onEvent({ kind: 'sharing', round, cohort: cohort.length, aggregator: aggregator.client, trust: part.trust });
+    return part;
+  }
+}
+
+/** @throws ClientError `PROTECTION_REFUSED` */
+function agreed<T>(judged: Judged<T>): T {
+  if (judged.kind === 'agreed') return judged.value;
+  throw new ClientError('PROTECTION_REFUSED', `${judged.code}: ${judged.why}`);
+}
