@@ -9,19 +9,23 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { RoundList, RoundPage } from '../src/answers.ts';
 import { CoordinatorProcess, diagnosis } from './support/coordinator-process.ts';
 import { countedIn, oneHotModel, oneHotTrainer, receiptsOf } from './support/one-hot.ts';
+import { startAggregator } from './support/in-process-aggregator.ts';
 import { until, within } from './support/within.ts';
 
 const KILLS = 20;
 const CLIENTS = 12;
 /** What only an answer of the coordinator lets a client tell. */
-const ACCEPTED = new Set(['assigned', 'invited', 'admitted', 'unmasked']);
+const ACCEPTED = new Set(['assigned', 'invited', 'sharing', 'admitted', 'unmasked']);
 const seed = process.env['CARAPACE_TEST_SEED'] ?? String(Date.now());
 
 const directory = await mkdtemp(join(tmpdir(), 'carapace-kill-'));
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-/** With secure aggregation a kill falls into every step of its protocol, too; the sum then comes out of masks that survived it. */
-const PROTECTIONS = [{ kind: 'clear' }, { kind: 'secagg', stepSeconds: 120 }];
+/**
+ * With secure aggregation a kill falls into every step of its protocol, too; the sum then comes out of masks that survived it.
+ * With shares a second aggregator lives through it as the clients do.
+ */
+const PROTECTIONS = [{ kind: 'clear' }, { kind: 'secagg', stepSeconds: 120 }, { kind: 'shares', stepSeconds: 120 }];
 
 describe.each(PROTECTIONS)('$kind', (protection) =>
   test(
@@ -35,15 +39,23 @@ describe.each(PROTECTIONS)('$kind', (protection) =>
       await calls.upload('/v1/models/one-hot/versions', 'application/x-safetensors', oneHotModel(CLIENTS));
       const cohort = { target: CLIENTS, minimum: CLIENTS, reportSeconds: 120, selectionSeconds: 120 };
       const training = { maxExamples: 1 };
-      await calls.post('/v1/tasks', { name: 'kills', model: { name: 'one-hot' }, cohort, training, protection });
-
       const controller = new AbortController();
+      const aggregation = await startAggregator(calls, place('aggregator'), controller.signal);
+      const hidden = protection.kind === 'shares' ? { ...protection, aggregator: aggregation.client } : protection;
+      await calls.post('/v1/tasks', {
+        name: 'kills',
+        model: { name: 'one-hot' },
+        cohort,
+        training,
+        protection: hidden,
+      });
+
       const states = Array.from({ length: CLIENTS }, (_value, index) => place(`client-${index}`));
       let acceptedAt = 0;
       let admitted = 0;
       /** The last things that each client told, for a run that stands still. */
       const stories: unknown[][] = [];
-      const runs: Promise<void>[] = [];
+      const runs = [aggregation.run];
       for (const [index, stateDirectory] of states.entries()) {
         const { token } = await calls.post<{ token: string }>('/v1/tokens', { site: 'test' });
         const client = new FederatedClient({

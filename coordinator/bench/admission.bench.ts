@@ -102,8 +102,17 @@ async function admitAll(
 
 function submission(round: RoundId, client: ClientId): UpdateSubmission {
   const update = newUpdateId(systemRandom);
-  return { update, round, client, digest: DIGEST, bytes: 40_000, examples: 100, deposit: null,
-    metrics: { trainLoss: 0.5 }, at: 0 };
+  return {
+    update,
+    round,
+    client,
+    digest: DIGEST,
+    bytes: 40_000,
+    examples: 100,
+    deposit: null,
+    metrics: { trainLoss: 0.5 },
+    at: 0,
+  };
 }
 
 async function syncedAppends(path: string): Promise<number> {

@@ -2,8 +2,23 @@
  * The matrix of who may not: every route times every way of not being allowed. Each attempt gets its status and stable code, and
  * changes no row and no file. The same requests are served in the end to those who may send them, so that no refusal is of another cause.
  */
-import { decodeSession, DEFAULT_FLOOR, joinSession, signRoster } from '@carapace/aggregation';
-import { fromBase64url, generateSigningKey, systemRandom, toBase64url, utf8 } from '@carapace/crypto';
+import {
+  decodeSession,
+  DEFAULT_FLOOR,
+  encodeShares,
+  joinSession,
+  joinShares,
+  laneCount,
+  newUpdateId,
+  openAggregator,
+  openAggregatorKey,
+  parseDigest,
+  sharesLanesOf,
+  signRoster,
+  sumShares,
+  takeRequest,
+} from '@carapace/aggregation';
+import { fromBase64url, generateSigningKey, sha256Hex, systemRandom, toBase64url, utf8 } from '@carapace/crypto';
 import type { ClientId, ModelName, RoundId } from '@carapace/aggregation';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -53,6 +68,13 @@ interface World {
     readonly member: HandClient;
     readonly used: bigint;
     readonly keys: string;
+  };
+  /** A round with a second aggregator, which is asked for its sum. */
+  readonly shared: {
+    readonly round: RoundId;
+    readonly member: HandClient;
+    readonly used: bigint;
+    readonly sum: Uint8Array;
   };
   readonly weights: string;
   readonly tokens: Readonly<Record<'open' | 'spent' | 'expired' | 'revoked', string>>;
@@ -169,6 +191,21 @@ const ROUTES: Readonly<Record<string, Route>> = {
     () => `/v1/client/rounds/${world.secure.round}/secagg/advertise-keys`,
     () => ({ message: world.secure.keys }),
   ),
+  'GET /v1/aggregator/work': read('client', () => '/v1/aggregator/work?waitSeconds=0'),
+  'POST /v1/aggregator/rounds/:round/decline': write(
+    'client',
+    () => `/v1/aggregator/rounds/${world.shared.round}/decline`,
+    () => ({ reason: 'busy' }),
+  ),
+  'PUT /v1/aggregator/rounds/:round/sum': {
+    who: 'client',
+    // All but the last byte, as above.
+    draft: () => {
+      const { round, sum } = world.shared;
+      const query = `?offset=0&total=${sum.length}&digest=${sha256Hex(sum)}`;
+      return of(`/v1/aggregator/rounds/${round}/sum${query}`, sum.slice(0, -1), 'application/octet-stream');
+    },
+  },
   'POST /v1/client/assignments/:round/decline': write(
     'client',
     () => `/v1/client/assignments/${world.round}/decline`,
@@ -233,6 +270,7 @@ beforeAll(async () => {
     keys: { admin: admin.key, operator: operator.key, auditor: auditor.key, revoked: revokedKey.key },
     update: await makeUpdate(house, round),
     secure: await secureRound(house),
+    shared: await sharedRound(house),
     weights: (await house.api.findVersion('small' as ModelName, 1)).weights,
     tokens: {
       open: await newToken(house),
@@ -262,6 +300,49 @@ async function secureRound(house: House): Promise<World['secure']> {
   const { effects } = joinSession(invitation, standing, systemRandom);
   const said = effects.find((effect) => effect.kind === 'send');
   return { round: round!, member, used: member.sequence, keys: toBase64url(said!.message) };
+}
+
+/** Of three, whose inputs are in. */
+async function sharedRound(house: House): Promise<World['shared']> {
+  const member = await enrolled(house, 'aggregator');
+  const clients = [await enrolled(house, 'four'), await enrolled(house, 'five'), await enrolled(house, 'six')];
+  const protection = { kind: 'shares', aggregator: member.id, stepSeconds: 3600 };
+  await startTask(house, 'shared', { target: 3 }, SMALL, protection);
+  const [round] = await Promise.all(clients.map((client) => assigned(client)));
+  const work = async (): Promise<Record<string, unknown>> =>
+    (await member.send({ method: 'GET', path: '/v1/aggregator/work?waitSeconds=20' })).json;
+  const { session, roster } = await work();
+  const invitation = { session: fromBase64url(String(session)), roster: fromBase64url(String(roster)) };
+  const common = { rosterKeys: { coordinator: house.api.publicKey }, floor: DEFAULT_FLOOR };
+  const opened = agreed(
+    openAggregator(invitation, { client: member.id, identity: member.key, ...common }, systemRandom),
+  );
+  const path = `/v1/client/rounds/${round!}/secagg/advertise-keys`;
+  await member.send({ method: 'POST', path, body: { message: toBase64url(opened.state.outbox) } });
+  for (const client of clients) {
+    const own = { client: client.id, identity: client.key, aggregator: member.key.publicKey };
+    const part = agreed(joinShares(invitation, { ...opened.state.session, ...own, ...common })).value;
+    const key = agreed(openAggregatorKey(part.session, opened.state.outbox)).value;
+    const lanes = new Uint32Array(laneCount(sharesLanesOf(part.session)));
+    await sendUpdate(client, round!, encodeShares(part, key, lanes, client.key, systemRandom));
+  }
+  const { request } = await work();
+  const taken = agreed(takeRequest(opened.state, fromBase64url(String(request))));
+  const sums = sumShares(taken.state.session, taken.seeds);
+  let next = sums.next();
+  while (next.done !== true) next = sums.next();
+  return { round: round!, member, used: member.sequence, sum: next.value };
+}
+
+function agreed<T extends { readonly kind: string }>(outcome: T): Exclude<T, { readonly kind: 'refused' }> {
+  if (outcome.kind === 'refused') throw new Error(JSON.stringify(outcome));
+  return outcome as Exclude<T, { readonly kind: 'refused' }>;
+}
+
+async function sendUpdate(client: HandClient, round: RoundId, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  const update: Update = { round, id: newUpdateId(systemRandom), bytes, digest: parseDigest(sha256Hex(bytes)) };
+  const answer = await client.send(chunkDraft(update, 0, bytes.length));
+  if (answer.json['kind'] !== 'admitted') throw new Error(JSON.stringify(answer.json));
 }
 
 afterAll(async () => {
@@ -467,6 +548,7 @@ function changed(request: SignedRequest, header: string, value: string | null): 
 
 /** Whose round the route is about. */
 function memberFor(name: string): { readonly member: HandClient; readonly used: bigint } {
+  if (name.includes('/v1/aggregator/')) return world.shared;
   return name.includes('/secagg/') ? world.secure : world;
 }
 
@@ -512,7 +594,7 @@ function clientAttacks(name: string, route: Route): Attack[] {
     ...[-61, -3600, -86_400, 62, 3600].map((skew) =>
       attack(`signed ${skew} s off`, () => sign({ skew }), 'SIGNATURE_EXPIRED'),
     ),
-    attack('signed for another path', () => sign({ as: { path: draft.path.replace('/v1/client/', '/v1/client/x') } })),
+    attack('signed for another path', () => sign({ as: { path: draft.path.replace('/v1/', '/v1/x') } })),
     attack('signed for another query', () =>
       sign({ as: { path: `${draft.path}${draft.path.includes('?') ? '&' : '?'}a=1` } }),
     ),
@@ -634,6 +716,9 @@ function otherClientAttacks(name: string, draft: Draft): Attack[] {
     case 'GET /v1/client/rounds/:round/secagg/:step':
       return refusal('PROTOCOL_REFUSED', 409, []);
     case 'POST /v1/client/rounds/:round/secagg/:step':
+      return refusal('PROTOCOL_REFUSED', 409, ['client_sequences']);
+    case 'POST /v1/aggregator/rounds/:round/decline':
+    case 'PUT /v1/aggregator/rounds/:round/sum':
       return refusal('PROTOCOL_REFUSED', 409, ['client_sequences']);
     case 'PUT /v1/client/rounds/:round/updates/:update':
       return refusal('UPDATE_REFUSED', 409, ['client_sequences', 'refusals']);

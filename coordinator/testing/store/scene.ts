@@ -126,7 +126,12 @@ export async function freshClients(store: Store, count: number, site?: string): 
 export function submission(
   round: RoundId,
   client: ClientId,
-  over: { readonly update?: UpdateId; readonly digest?: Digest; readonly at?: number } = {},
+  over: {
+    readonly update?: UpdateId;
+    readonly digest?: Digest;
+    readonly at?: number;
+    readonly deposit?: Uint8Array;
+  } = {},
 ): UpdateSubmission {
   return {
     update: newUpdateId(systemRandom),

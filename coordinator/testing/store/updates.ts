@@ -43,6 +43,21 @@ const verdictOf = (admission: Admission): string =>
 
 export function describeUpdates(store: () => Store): void {
   describe('updates', () => {
+    test('what goes with them to a second aggregator is kept beside them, a revoked client’s too', async () => {
+      const clients = await freshClients(store(), 3);
+      const round = await freshRound(store(), STATES.collecting, { cohort: clients });
+      const deposits = [Uint8Array.of(0, 255, 92), null, new Uint8Array(300).fill(7)];
+      const updates = clients.map((client, i) => {
+        const deposit = deposits[i];
+        return submission(round, client, deposit ? { deposit } : {});
+      });
+      await store().admitUpdates(updates);
+      await store().revokeClient(clients[0]!, 'test', NOW);
+      expect(await store().listDeposits(round)).toEqual(new Map([0, 2].map((i) => [updates[i]!.digest, deposits[i]!])));
+      expect((await store().findUpdate(updates[2]!.update))?.deposit).toEqual(deposits[2]);
+      expect((await store().findUpdate(updates[1]!.update))?.deposit).toBeNull();
+    });
+
     test('any batches of any submissions are decided as the reference decides them one by one', async () => {
       const index = fc.nat({ max: 3 });
       const shapes = fc.array(
