@@ -11,7 +11,7 @@ const { parse: parseYaml } = createRequire(join(ROOT, 'cli', 'package.json'))('y
   readonly parse: (text: string) => Record<string, unknown>;
 };
 const document = readFileSync(join(ROOT, 'docs', 'task.md'), 'utf8');
-const [smallest = '', whole = '', secure = ''] = fences(document, 'yaml');
+const [smallest = '', whole = '', secure = '', shared = ''] = fences(document, 'yaml');
 const keys = tableRows(document).map(([key = '', , range = '', byDefault = '']) => ({
   key: key.replaceAll('`', ''),
   range,
@@ -22,23 +22,44 @@ test('the smallest task becomes the one with every default written out', () => {
   expect(parseTask(parseYaml(smallest))).toEqual(parseTask(parseYaml(whole)));
 });
 
-test('the example with secure aggregation parses, with the documented keys of its protection written out', () => {
-  const written = parseYaml(secure)['protection'];
-  const { protection } = parseTask(parseYaml(secure));
-  const documented = keys.flatMap(({ key }) =>
-    key.startsWith('protection.') ? [key.slice('protection.'.length)] : [],
-  );
-  expect(leaves(written).sort()).toEqual(documented.sort());
-  expect(leaves(protection).sort()).toEqual(documented.sort());
-});
+/** Keys of a protection that the other one has not. */
+const FOREIGN = { secagg: ['aggregator'], shares: ['mode'] } as const;
 
-test('the documented defaults of a protection are those that it gets', () => {
-  const smallestSecure = { ...parseYaml(smallest), protection: { kind: 'secagg' } };
-  const protection = Object.entries(parseTask(smallestSecure).protection).filter(([key]) => key !== 'kind');
-  const byDefault = new Map(keys.map((row) => [row.key, row.byDefault.replaceAll('`', '')]));
-  expect(protection.map(([key]) => byDefault.get(`protection.${key}`))).toEqual(
-    protection.map(([, value]) => String(value)),
-  );
+describe.each([
+  ['secagg', secure, {}],
+  ['shares', shared, { aggregator: 'cl_aaaaaaaaaaaaaaaaaaaaaaaaaa' }],
+] as const)('the example with %s', (kind, example, required) => {
+  const documented = keys
+    .flatMap(({ key }) => (key.startsWith('protection.') ? [key.slice('protection.'.length)] : []))
+    .filter((key) => !FOREIGN[kind].some((foreign) => foreign === key));
+
+  test('parses, with the documented keys of its protection written out', () => {
+    const written = parseYaml(example)['protection'];
+    const { protection } = parseTask(parseYaml(example));
+    expect(leaves(written).sort()).toEqual(documented.toSorted());
+    expect(leaves(protection).sort()).toEqual(documented.toSorted());
+  });
+
+  test('gets the documented defaults', () => {
+    const task = { ...parseYaml(smallest), protection: { kind, ...required } };
+    const protection = Object.entries(parseTask(task).protection).filter(
+      ([key]) => key !== 'kind' && !(key in required),
+    );
+    const byDefault = new Map(keys.map((row) => [row.key, row.byDefault.replaceAll('`', '')]));
+    expect(protection.map(([key]) => byDefault.get(`protection.${key}`))).toEqual(
+      protection.map(([, value]) => String(value)),
+    );
+  });
+
+  test('takes no key of the other protection', () => {
+    for (const foreign of FOREIGN[kind]) {
+      const [, other] = kind === 'secagg' ? [secure, shared] : [shared, secure];
+      const value = (parseYaml(other)['protection'] as Record<string, unknown>)[foreign];
+      const task = parseYaml(example);
+      task['protection'] = { ...(task['protection'] as object), [foreign]: value };
+      expect(() => parseTask(task)).toThrow(foreign);
+    }
+  });
 });
 
 test('the written-out example and the table list the same keys, but for those of other schedules and protections', () => {
@@ -91,7 +112,7 @@ function withKey(key: string, value: unknown): Record<string, unknown> {
     model: { name: 'mnist-2nn' },
     cohort: { target: 8, minimum: isSecure(key, value) ? 3 : 1 },
     schedule: scheduleFor(key, value),
-    protection: isSecure(key, value) ? { kind: 'secagg' } : {},
+    protection: protectionFor(key, value),
   };
   const path = key.split('.');
   const last = path.pop() ?? '';
@@ -104,8 +125,14 @@ function withKey(key: string, value: unknown): Record<string, unknown> {
   return task;
 }
 
+function protectionFor(key: string, value: unknown): Record<string, unknown> {
+  if (key === 'protection.aggregator' || value === 'shares')
+    return { kind: 'shares', aggregator: 'cl_aaaaaaaaaaaaaaaaaaaaaaaaaa' };
+  return isSecure(key, value) ? { kind: 'secagg' } : {};
+}
+
 function isSecure(key: string, value: unknown): boolean {
-  return /^protection\.(?!kind)/.test(key) || value === 'secagg';
+  return /^protection\.(?!kind)/.test(key) || value === 'secagg' || value === 'shares';
 }
 
 function scheduleFor(key: string, value: unknown): Record<string, unknown> {
