@@ -44,7 +44,7 @@ export function happeningText(happening: Happening): string | null {
     case 'repaired':
       return `repaired a ${happening.what} that the queue forgot`;
     case 'job-failed':
-      return `the job ${happening.job} failed and will run again: ${messageOf(happening.error)}`;
+      return `${happening.job} failed, and is tried again: ${messageOf(happening.error)}`;
     case 'round-evaluating':
     case 'bytes-sent':
       return null;

@@ -148,6 +148,11 @@ export const COORDINATOR_ERRORS = {
     'The database or the disk does not answer in time.',
     'Try again; check that the database runs and that the disk has room.',
   ],
+  QUEUE_UNAVAILABLE: [
+    503,
+    'The Redis that `REDIS_URL` names does not answer.',
+    'Start it, correct the URL, or leave it out: the queue then lives in the database of the records.',
+  ],
   BLOB_CORRUPT: [500, 'A blob no longer has the digest it is named by.', 'Restore it from a backup.'],
   CONFIG_INVALID: [
     500,

@@ -70,7 +70,7 @@ export async function startCoordinator(config: Config, extras: Extras = {}): Pro
       config.redisUrl === null
         ? { kind: 'postgres', pool, alone: config.databaseUrl === null }
         : { kind: 'redis', url: config.redisUrl },
-      onError,
+      (error) => emit({ kind: 'job-failed', at: Date.now(), job: 'queue', error }),
     );
     closers.push(() => queue.close(QUEUE_CLOSE_MS));
     const ctx: Context = {

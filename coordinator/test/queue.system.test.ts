@@ -1,3 +1,4 @@
+import { openQueue } from '../src/adapters/queue/bullmq.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   describeQueue,
@@ -36,6 +37,16 @@ describe('queue, embedded, alone', () => {
     expect(again.begun).toEqual([stepOf(3)]);
     hung.open();
   });
+});
+
+test('a Redis that is not there is said to be away, by its address and without its password, and nothing is left running', async () => {
+  const failures: unknown[] = [];
+  const location = { kind: 'redis', url: 'redis://user:secret@127.0.0.1:1/0' } as const;
+  const opened = await openQueue(location, (error) => failures.push(error)).catch((error: unknown) => error);
+  expect(opened).toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  expect(String(opened)).toMatch(/127\.0\.0\.1:1 .REDIS_URL. .*ECONNREFUSED/);
+  expect(String(opened)).not.toContain('secret');
+  expect(failures).toEqual([]);
 });
 
 describe('with a server', () => {

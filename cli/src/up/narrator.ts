@@ -113,7 +113,7 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
         break;
       case 'job-failed':
         output.notice(
-          `the job ${happening.job} failed and will run again: ${happening.error instanceof Error ? happening.error.message : String(happening.error)}`,
+          `${happening.job} failed, and is tried again: ${happening.error instanceof Error ? happening.error.message : String(happening.error)}`,
         );
         break;
       case 'round-collecting':

@@ -32,6 +32,7 @@ const LANE_OF: Readonly<Record<Job['kind'], Lane>> = {
 };
 
 const ADD_DEADLINE_MS = 5_000;
+const SILENT_MS = 10_000;
 // A killed worker's job is taken up again after lock duration plus one check.
 const LOCKS = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 10 };
 const ATTEMPTS = {
@@ -52,10 +53,15 @@ interface Connections {
   readonly close: () => void;
 }
 
-/** @param onError told of nudges that could not be added, failed jobs and lost connections */
+/**
+ * @param onError told of nudges that could not be added, failed jobs and lost connections; of an outage once in a while, not on every try
+ * @throws CoordinatorError `QUEUE_UNAVAILABLE` when there is no Redis where one should be: later it may come and go
+ */
 export async function openQueue(location: QueueLocation, onError: (error: unknown) => void): Promise<JobQueue> {
-  const connections = location.kind === 'postgres' ? await onPostgres(location.pool) : onRedis(location.url, onError);
-  const queues = { rounds: queueOf('rounds', connections, onError), work: queueOf('work', connections, onError) };
+  const onOutage = seldom(onError);
+  const connections =
+    location.kind === 'postgres' ? await onPostgres(location.pool) : await onRedis(location.url, onOutage);
+  const queues = { rounds: queueOf('rounds', connections, onOutage), work: queueOf('work', connections, onOutage) };
   // A job that a killed process held would stay locked for LOCKS; the reconciler re-creates what the records want at once.
   if (location.kind === 'postgres' && location.alone)
     await withDeadline(Promise.all([queues.rounds, queues.work].map((queue) => queue.obliterate({ force: true }))));
@@ -83,7 +89,7 @@ export async function openQueue(location: QueueLocation, onError: (error: unknow
     scheduled: async () => (await withDeadline(queues.rounds.getJobSchedulers())).map(({ key }) => parseTaskId(key)),
     work: async (handlers) => {
       for (const lane of ['rounds', 'work'] as const)
-        workers.push(workerOf(lane, connections, interruptible(handlers, running), onError));
+        workers.push(workerOf(lane, connections, interruptible(handlers, running), { onError, onOutage }));
       await withDeadline(Promise.all(workers.map((worker) => worker.waitUntilReady())));
     },
     counts: async () => {
@@ -120,16 +126,55 @@ async function onPostgres(pool: pg.Pool): Promise<Connections> {
   return { options: { connection: pool }, factory: createPostgresBackend as BackendFactory, close: () => undefined };
 }
 
-function onRedis(url: string, onError: (error: unknown) => void): Connections {
+async function onRedis(url: string, onOutage: (error: unknown) => void): Promise<Connections> {
+  await requireRedis(url);
   // Workers block on this connection, so BullMQ wants no limit on retries; the deadline of `add` is ours.
   const redis = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: false });
-  redis.on('error', onError);
+  redis.on('error', onOutage);
   return { options: { connection: redis, prefix: PREFIX }, factory: undefined, close: () => redis.disconnect() };
 }
 
-function queueOf(lane: Lane, { options, factory }: Connections, onError: (error: unknown) => void): Queue {
+/** Before anything of BullMQ is made, which would try for ever. */
+async function requireRedis(url: string): Promise<void> {
+  const probe = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null });
+  // `connect` says only that the connection is closed; why, this event says.
+  let reason: unknown;
+  probe.on('error', (error) => (reason = error));
+  try {
+    await withDeadline(probe.connect().then(() => probe.ping()));
+  } catch (error) {
+    const why = reason ?? error;
+    const text = why instanceof Error ? why.message : String(why);
+    throw new CoordinatorError('QUEUE_UNAVAILABLE', `Redis at ${addressOf(url)} (REDIS_URL) does not answer: ${text}`, {
+      cause: error,
+    });
+  } finally {
+    probe.disconnect();
+  }
+}
+
+/** Without user and password. */
+function addressOf(url: string): string {
+  const { host } = URL.parse(url) ?? {};
+  return host || 'the address given';
+}
+
+/** The same message comes once in ten seconds, however often it happens: a lost connection is tried again many times a second. */
+function seldom(tell: (error: unknown) => void): (error: unknown) => void {
+  const told = new Map<string, number>();
+  return (error) => {
+    const text = error instanceof Error ? error.message : String(error);
+    const now = performance.now();
+    for (const [known, at] of told) if (now - at >= SILENT_MS) told.delete(known);
+    if (told.has(text)) return;
+    told.set(text, now);
+    tell(error);
+  };
+}
+
+function queueOf(lane: Lane, { options, factory }: Connections, onOutage: (error: unknown) => void): Queue {
   const queue = factory === undefined ? new Queue(lane, options) : new Queue(lane, options, factory);
-  queue.on('error', onError);
+  queue.on('error', onOutage);
   return queue as Queue;
 }
 
@@ -137,13 +182,13 @@ function workerOf(
   lane: Lane,
   { options, factory }: Connections,
   handle: (job: Job) => Promise<void>,
-  onError: (error: unknown) => void,
+  { onError, onOutage }: Record<'onError' | 'onOutage', (error: unknown) => void>,
 ): Worker {
   const settings: WorkerOptions = { ...options, ...LOCKS, concurrency: LANES[lane] };
   const run = ({ data }: { data: Job }): Promise<void> => handle(data);
   const worker =
     factory === undefined ? new Worker(lane, run, settings) : new Worker(lane, run, settings, factory as never);
-  worker.on('error', onError);
+  worker.on('error', onOutage);
   worker.on('failed', (_job, error) => onError(error));
   return worker;
 }
