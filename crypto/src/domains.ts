@@ -20,6 +20,8 @@ export const DOMAINS = {
   secaggSelfMask: 'carapace/v1/secagg/self-mask',
   secaggCommitment: 'carapace/v1/secagg/commitment',
   secaggSurvivors: 'carapace/v1/secagg/consistency',
+  noiseRotation: 'carapace/v1/privacy/rotation',
+  noiseNode: 'carapace/v1/privacy/correlated-noise',
   rlwePublic: 'carapace/v1/rlwe/public-polynomials',
 } as const;
 
