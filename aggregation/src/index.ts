@@ -37,7 +37,7 @@ export {
 export { clipping } from './privacy/mechanisms/clip.ts';
 export type { Clipping } from './privacy/mechanisms/clip.ts';
 export { roundedNormSquared } from './privacy/mechanisms/conditional-rounding.ts';
-export { deltaCost, effectiveNoiseMultiplier } from './privacy/mechanisms/description.ts';
+export { deltaCost, effectiveNoiseMultiplier, hasNoise } from './privacy/mechanisms/description.ts';
 export type { DescribedPart, MechanismDescription, NoiseKind } from './privacy/mechanisms/description.ts';
 export { addNoiseShare } from './privacy/mechanisms/distributed-client.ts';
 export type { RoundParameters } from './privacy/mechanisms/distributed-client.ts';

@@ -5,6 +5,7 @@
  */
 import type { Rational } from '@carapace/crypto';
 import { AggregationError } from '../../errors.ts';
+import { LEAST_CLIP, MOST_CLIP } from './clip.ts';
 import { difference, inverse, isAtLeast, product } from './rational-arithmetic.ts';
 
 export interface ClipRule {
@@ -35,9 +36,13 @@ export function splitNoise(noiseMultiplier: Rational, bitDeviation: Rational): R
   return inverse(difference(precision(noiseMultiplier), precision(twice)));
 }
 
-/** C exp(-eta (b - gamma)): geometric, so that a clip that is far off is found in few rounds. `withinClip` is the noisy share of bits. */
+/**
+ * C exp(-eta (b - gamma)): geometric, so that a clip that is far off is found in few rounds. `withinClip` is the noisy share of bits.
+ * @throws AggregationError `MECHANISM_NONFINITE`
+ */
 export function nextClip(clip: number, withinClip: number, { quantile, rate }: ClipRule): number {
+  if (!Number.isFinite(withinClip)) throw new AggregationError('MECHANISM_NONFINITE', `a share of ${withinClip}`);
   // Noise can take the share out of [0, 1]; there it tells no more than the end does.
   const share = Math.min(1, Math.max(0, withinClip));
-  return clip * Math.exp(-rate * (share - quantile));
+  return Math.min(MOST_CLIP, Math.max(LEAST_CLIP, clip * Math.exp(-rate * (share - quantile))));
 }

@@ -9,7 +9,15 @@ import { AggregationError } from '../../errors.ts';
 import { clipping } from './clip.ts';
 import type { MechanismDescription } from './description.ts';
 import { integerNorms } from './integer-norm.ts';
-import { checkContribution, checkDimension, describeLattice, latticeNoise, latticePlan } from './lattice-plan.ts';
+import {
+  checkContribution,
+  checkDimension,
+  checkIntegers,
+  describeLattice,
+  LARGEST_SUM,
+  latticeNoise,
+  latticePlan,
+} from './lattice-plan.ts';
 import type { LatticePlan, LatticeSettings } from './lattice-plan.ts';
 
 /** Integers of a sum must stay exact in binary64. */
@@ -22,8 +30,8 @@ const MOST_CONTRIBUTIONS = 2 ** 28;
 export function planCentral(settings: LatticeSettings): LatticePlan {
   checkDimension(settings.dimension);
   const units = 2 ** Math.ceil(Math.log2(512 * Math.sqrt(settings.dimension)));
-  // Scaling in binary64 may lengthen a vector by some 2^-50 of itself.
-  const longest = (units * (1 + 2 ** -40) + Math.sqrt(settings.dimension) / 2) ** 2;
+  // The norm is summed up in binary64, which for 2^26 values may be 2^-28 of it too small.
+  const longest = (units * (1 + 2 ** -27) + Math.sqrt(settings.dimension) / 2) ** 2;
   return latticePlan(settings, units, longest);
 }
 
@@ -68,6 +76,7 @@ export class CentralSum {
 
   /** One person's contribution, clipped here. Nothing changes when it throws what {@link nearestIntegers} does. */
   add(values: Float32Array | Float64Array): void {
+    this.#checkOpen();
     const integers = nearestIntegers(this.#plan, this.#clip, values);
     if (++this.#contributions > MOST_CONTRIBUTIONS) {
       throw new AggregationError('MECHANISM_PARAMETERS', `more than ${MOST_CONTRIBUTIONS} contributions`);
@@ -82,9 +91,13 @@ export class CentralSum {
 
   /** The sum without noise, for a mechanism that adds its own, such as `treeStep`; once, as {@link release}. @throws AggregationError `MECHANISM_RELEASED` */
   integers(): Float64Array<ArrayBuffer> {
-    if (this.#isReleased) throw new AggregationError('MECHANISM_RELEASED', 'the sum was released before');
+    this.#checkOpen();
     this.#isReleased = true;
     return this.#sum;
+  }
+
+  #checkOpen(): void {
+    if (this.#isReleased) throw new AggregationError('MECHANISM_RELEASED', 'the sum was released before');
   }
 }
 
@@ -99,8 +112,7 @@ export function releaseCentral(
   random: RandomSource,
 ): Float64Array<ArrayBuffer> {
   checkContribution(plan, clip, sum.length);
-  if (!sum.every(Number.isSafeInteger))
-    throw new AggregationError('MECHANISM_PARAMETERS', 'a sum of other than integers');
+  checkIntegers(sum, LARGEST_SUM);
   latticeNoise(plan).addTo(sum, random);
   const unit = clip / plan.unitsPerClip;
   for (let i = 0; i < sum.length; i++) sum[i]! *= unit;

@@ -5,6 +5,10 @@
 import { AggregationError } from '../../errors.ts';
 import { allFinite } from '../../finite.ts';
 
+/** Beyond these, products with float32 values may leave binary64. */
+export const LEAST_CLIP = 1e-30;
+export const MOST_CLIP = 1e30;
+
 export interface Clipping {
   /** L2 norm of the vector as it came. */
   readonly norm: number;
@@ -12,6 +16,10 @@ export interface Clipping {
   readonly factor: number;
   /** Whether the vector was within the clip already: the bit of adaptive clipping. */
   readonly isWithin: boolean;
+}
+
+export function isClip(clip: number): boolean {
+  return clip >= LEAST_CLIP && clip <= MOST_CLIP;
 }
 
 /**

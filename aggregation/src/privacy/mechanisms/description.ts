@@ -1,6 +1,7 @@
 /** What an accountant must know of one release of a mechanism. Everything that privacy rests on is an integer or a ratio of integers. */
 import { toNumber } from '@carapace/crypto';
 import type { IntegerNoise, Rational } from '@carapace/crypto';
+import { inverse, isAtLeast, product, sum } from './rational-arithmetic.ts';
 
 export type NoiseKind = 'skellam' | 'discrete-gaussian';
 
@@ -23,7 +24,8 @@ export interface DescribedPart {
   readonly dimension: number;
   /**
    * Squared L2 and L1 norm, in integer units, of what one person contributes at most: sensitivities when neighbours differ by one
-   * contribution present or absent (or set to zero). When one is replaced by another they are twice that, and l2Squared four times.
+   * contribution, clip bit included, being set to zero, which leaves the share of noise that came with it. (With central noise that is
+   * the same as being absent.) When one contribution is replaced by another they are twice that, and l2Squared four times.
    */
   readonly l2Squared: bigint;
   readonly l1: bigint;
@@ -31,10 +33,19 @@ export interface DescribedPart {
   readonly localVariance: Rational;
 }
 
+/**
+ * Whether the noise at the floor is at least `noiseMultiplier` times as wide as the sensitivity of all parts together: exactly, for a
+ * client that was sent a plan. @param noiseMultiplier above 0
+ */
+export function hasNoise({ floor, parts }: MechanismDescription, noiseMultiplier: Rational): boolean {
+  const spent = parts.map(({ l2Squared, localVariance }) => product(l2Squared, inverse(product(localVariance, floor))));
+  return isAtLeast(inverse(product(noiseMultiplier, noiseMultiplier)), spent.reduce(sum));
+}
+
 /** Deviation of the noise at the floor over the L2 sensitivity, of all parts together: the multiplier of the Gaussian that it imitates. */
 export function effectiveNoiseMultiplier({ floor, parts }: MechanismDescription): number {
   const squares = parts.map(({ l2Squared, localVariance }) => Number(l2Squared) / (floor * toNumber(localVariance)));
-  return squares.reduce((sum, square) => sum + square, 0) ** -0.5;
+  return squares.reduce((total, square) => total + square, 0) ** -0.5;
 }
 
 /** What is added to delta for noise that is not ideal: `(1 + e^epsilon) totalVariation`. */

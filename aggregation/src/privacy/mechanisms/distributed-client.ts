@@ -1,7 +1,7 @@
 /** The client's half of distributed noise: clip, rotate, scale, round until the norm fits, add this client's share, wrap. */
 import type { RandomSource } from '@carapace/crypto';
 import { AggregationError } from '../../errors.ts';
-import { clipping } from './clip.ts';
+import { clipping, isClip } from './clip.ts';
 import { roundConditionally } from './conditional-rounding.ts';
 import { laneCountOf, noisesOf } from './distributed.ts';
 import type { DistributedPlan } from './distributed.ts';
@@ -41,7 +41,10 @@ export function boundedIntegers(
   update: Float32Array,
   random: RandomSource,
 ): Int32Array<ArrayBuffer> {
-  checkRound(plan, clip, update.length);
+  if (update.length !== plan.dimension) {
+    throw new AggregationError('VECTOR_LENGTH', `${update.length} values, the plan has ${plan.dimension}`);
+  }
+  checkRound({ clip, seed });
   const { factor, isWithin } = clipping(update, clip);
   const integers = new Int32Array(laneCountOf(plan));
   withWorkspace(plan.dimension, (workspace) => {
@@ -54,7 +57,8 @@ export function boundedIntegers(
   return integers;
 }
 
-function checkRound({ dimension }: DistributedPlan, clip: number, length: number): void {
-  if (length !== dimension) throw new AggregationError('VECTOR_LENGTH', `${length} values, the plan has ${dimension}`);
-  if (!(clip >= 1e-30 && clip <= 1e30)) throw new AggregationError('MECHANISM_PARAMETERS', `a clip of ${clip}`);
+/** @throws AggregationError `MECHANISM_PARAMETERS` */
+export function checkRound({ clip, seed }: RoundParameters): void {
+  if (!isClip(clip)) throw new AggregationError('MECHANISM_PARAMETERS', `a clip of ${clip}`);
+  if (seed.length !== 32) throw new AggregationError('MECHANISM_PARAMETERS', `a seed of ${seed.length} bytes, not 32`);
 }

@@ -2,6 +2,7 @@
 import { AggregationError } from '../../errors.ts';
 import { laneCountOf } from './distributed.ts';
 import type { DistributedPlan } from './distributed.ts';
+import { checkRound } from './distributed-client.ts';
 import type { RoundParameters } from './distributed-client.ts';
 import { centre } from './modulus.ts';
 import { unrotate } from './rotation.ts';
@@ -15,7 +16,7 @@ export interface NoisySum {
 
 /**
  * @param lanes sums modulo 2^bits of the lanes of `survivors` clients; what is above the lowest bits is not looked at
- * @throws AggregationError `VECTOR_LENGTH`
+ * @throws AggregationError `VECTOR_LENGTH` or `MECHANISM_PARAMETERS`
  */
 export function openNoisySum(
   plan: DistributedPlan,
@@ -23,6 +24,8 @@ export function openNoisySum(
   lanes: Uint32Array,
   survivors: number,
 ): NoisySum {
+  checkRound({ clip, seed });
+  if (!(survivors >= 1)) throw new AggregationError('MECHANISM_PARAMETERS', `a sum of ${survivors} clients`);
   const count = laneCountOf(plan);
   if (lanes.length !== count) throw new AggregationError('VECTOR_LENGTH', `${lanes.length} lanes, not ${count}`);
   const integers = new Float64Array(centre(lanes, plan.bits));

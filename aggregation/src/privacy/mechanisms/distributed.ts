@@ -99,7 +99,8 @@ export function planDistributed(settings: DistributedSettings): DistributedPlan 
 
 /**
  * What a client checks of a plan that it was sent, beside its own policy: that the parts fit together, and that the modulus holds the sum.
- * Privacy needs no more than that the client's own rounding and noise are those of the plan, which the client sees to.
+ * Its policy is `hasNoise(describeDistributed(plan), ...)`, and that `floor` is no more than the session's least survivors less those that
+ * may collude; of the rest, privacy needs no more than that the client's own rounding and noise are those of the plan.
  * @throws AggregationError `MECHANISM_PARAMETERS` or `MECHANISM_MODULUS`
  */
 export function checkDistributed(plan: DistributedPlan): void {
@@ -108,6 +109,7 @@ export function checkDistributed(plan: DistributedPlan): void {
     throw refused(`${plan.unitsPerClip} units for a clip, squared norm ${plan.l2Squared}`);
   }
   const inflation = Math.sqrt(Number(plan.l2Squared)) / plan.unitsPerClip;
+  if (inflation < 1) throw refused(`a norm below the ${plan.unitsPerClip} units of the clip: no update would fit`);
   if (inflation > MOST_INFLATION) {
     throw overflow(
       `${plan.bits} bits are so coarse that rounding makes an update ${inflation.toFixed(1)} times as long`,

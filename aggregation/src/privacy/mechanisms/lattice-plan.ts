@@ -5,6 +5,7 @@
 import { discreteGaussian } from '@carapace/crypto';
 import type { IntegerNoise, Rational } from '@carapace/crypto';
 import { AggregationError } from '../../errors.ts';
+import { isClip } from './clip.ts';
 import { totalVariationOf } from './description.ts';
 import type { MechanismDescription } from './description.ts';
 import { l1Bound } from './integer-norm.ts';
@@ -52,8 +53,18 @@ export function checkDimension(dimension: number): void {
 /** @throws AggregationError `VECTOR_LENGTH` or `MECHANISM_PARAMETERS` */
 export function checkContribution({ dimension }: LatticePlan, clip: number, length: number): void {
   if (length !== dimension) throw new AggregationError('VECTOR_LENGTH', `${length} values, the plan has ${dimension}`);
-  if (!(clip >= 1e-30 && clip <= 1e30)) throw new AggregationError('MECHANISM_PARAMETERS', `a clip of ${clip}`);
+  if (!isClip(clip)) throw new AggregationError('MECHANISM_PARAMETERS', `a clip of ${clip}`);
 }
+
+/** Sums that stay exact in binary64 when noise is added. @throws AggregationError `MECHANISM_PARAMETERS` */
+export function checkIntegers(sum: Float64Array, most: number): void {
+  if (!sum.every((value) => Number.isInteger(value) && Math.abs(value) <= most)) {
+    throw new AggregationError('MECHANISM_PARAMETERS', `a sum that is not of integers, or holds more than ${most}`);
+  }
+}
+
+/** A sum, and noise of up to 64 deviations on it, are at most 2^53. */
+export const LARGEST_SUM: number = 2 ** 52;
 
 export function describeLattice(plan: LatticePlan, model: 'central' | 'local'): MechanismDescription {
   const { dimension, l2Squared, variance } = plan;

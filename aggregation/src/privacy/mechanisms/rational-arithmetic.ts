@@ -20,6 +20,10 @@ export function difference(a: Rational, b: Rational): Rational {
   return reduced(a.numerator * b.denominator - b.numerator * a.denominator, a.denominator * b.denominator);
 }
 
+export function sum(a: Rational, b: Rational): Rational {
+  return reduced(a.numerator * b.denominator + b.numerator * a.denominator, a.denominator * b.denominator);
+}
+
 export function isAtLeast(a: Rational, b: Rational): boolean {
   return a.numerator * b.denominator >= b.numerator * a.denominator;
 }

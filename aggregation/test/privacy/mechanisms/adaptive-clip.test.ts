@@ -41,6 +41,14 @@ describe('the next clip', () => {
     expect(nextClip(1, -40, DEFAULT_CLIP_RULE)).toBe(nextClip(1, 0, DEFAULT_CLIP_RULE));
   });
 
+  test('stays a clip, and is not made from what is no share', () => {
+    expect(nextClip(1e30, 0, DEFAULT_CLIP_RULE)).toBe(1e30);
+    expect(nextClip(1e-30, 1, DEFAULT_CLIP_RULE)).toBe(1e-30);
+    for (const bad of [Number.NaN, Infinity]) {
+      expect(() => nextClip(1, bad, DEFAULT_CLIP_RULE)).toThrow(/MECHANISM_NONFINITE/);
+    }
+  });
+
   test('finds the quantile of the norms', () => {
     const norms = Array.from({ length: 1000 }, (_, i) => (i + 1) / 100);
     let clip = 0.01;

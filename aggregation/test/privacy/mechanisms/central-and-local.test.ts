@@ -47,6 +47,7 @@ describe('central noise', () => {
     const sum = new CentralSum(central, 1);
     sum.release(seededRandom(1));
     expect(() => sum.release(seededRandom(2))).toThrow(/MECHANISM_RELEASED/);
+    expect(() => sum.add(vectorOf(1, 1))).toThrow(/MECHANISM_RELEASED/);
   });
 
   test('integers depend on no order, and every one of them is as short as was said', () => {

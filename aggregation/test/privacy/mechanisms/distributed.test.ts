@@ -3,6 +3,7 @@ import {
   checkDistributed,
   describeDistributed,
   effectiveNoiseMultiplier,
+  hasNoise,
   integerNorms,
   l1Bound,
   laneFormat,
@@ -151,6 +152,8 @@ describe('the clip bit', () => {
     const description = describeDistributed(plan);
     expect(description.parts).toHaveLength(2);
     expect(effectiveNoiseMultiplier(description)).toBeCloseTo(1.1, 12);
+    expect(hasNoise(description, parseRational('1.1'))).toBe(true);
+    expect(hasNoise(description, parseRational('1.100000000000000000000000000001'))).toBe(false);
     const [values, bit] = description.parts as [(typeof description.parts)[0], (typeof description.parts)[0]];
     expect(bit.dimension).toBe(1);
     expect(Math.sqrt((14 * toNumber(bit.localVariance)) / Number(bit.l2Squared))).toBeCloseTo(2, 12);
@@ -232,6 +235,12 @@ describe('the integer facts', () => {
       expect(() => add(updateOf(1), clip)).toThrow(/MECHANISM_PARAMETERS/);
     }
     expect(() => openNoisySum(plan, { clip: 1, seed: SEED }, new Uint32Array(3), 20)).toThrow(/VECTOR_LENGTH/);
+    const lanes = new Uint32Array(DIMENSION);
+    expect(() => openNoisySum(plan, { clip: 1, seed: SEED }, lanes, 0)).toThrow(/MECHANISM_PARAMETERS/);
+    expect(() => openNoisySum(plan, { clip: 1, seed: SEED.subarray(1) }, lanes, 20)).toThrow(/MECHANISM_PARAMETERS/);
+    expect(() => addNoiseShare(plan, { clip: 1, seed: new Uint8Array(16) }, updateOf(1), seededRandom(1))).toThrow(
+      /MECHANISM_PARAMETERS/,
+    );
   });
 });
 
@@ -249,6 +258,9 @@ describe('what is told of a plan', () => {
       },
     ]);
     expect(effectiveNoiseMultiplier(description)).toBeCloseTo(1.1, 12);
+    // Exactly: one part in 10^30 more is not there.
+    expect(hasNoise(description, parseRational('1.1'))).toBe(true);
+    expect(hasNoise(description, parseRational('1.100000000000000000000000000001'))).toBe(false);
     expect(description.totalVariation).toBeGreaterThan(0);
     expect(description.totalVariation).toBeLessThan(2 ** -110);
   });
@@ -262,6 +274,7 @@ describe('what is told of a plan', () => {
       [{ unitsPerClip: plan.unitsPerClip / 100 }, /MECHANISM_MODULUS/],
       [{ unitsPerClip: Number.NaN }, /MECHANISM_PARAMETERS/],
       [{ l2Squared: 0n }, /MECHANISM_PARAMETERS/],
+      [{ l2Squared: plan.l2Squared / 2n }, /MECHANISM_PARAMETERS.*no update would fit/],
       [{ localVariance: { numerator: 0n, denominator: 1n } }, /MECHANISM_PARAMETERS/],
       [{ floor: 21 }, /MECHANISM_PARAMETERS/],
       [{ dimension: 0 }, /MECHANISM_PARAMETERS/],

@@ -3,6 +3,9 @@
  * discrete Gaussian noise z to it, and undoes C in what it then has. Beside what it holds, only C x + z is used for the release, so
  * privacy rests on integers here too. Adding the correlated noise C^-1 z to x in binary64 would not do: what is rounded off would
  * depend on x and z apart.
+ *
+ * Noise is independent from row to row, and no choice of sums, however it follows from earlier releases, has rows of a larger total norm
+ * than the sensitivity: an accountant whose filter adds up per row (zCDP, RDP, GDP) covers adaptive training.
  */
 import type { RandomSource, Rational } from '@carapace/crypto';
 import { AggregationError } from '../../../errors.ts';
@@ -10,7 +13,7 @@ import { planCentral } from '../central.ts';
 import { totalVariationOf } from '../description.ts';
 import type { MechanismDescription } from '../description.ts';
 import { l1Bound } from '../integer-norm.ts';
-import { latticeNoise } from '../lattice-plan.ts';
+import { checkIntegers, LARGEST_SUM, latticeNoise } from '../lattice-plan.ts';
 import type { LatticePlan } from '../lattice-plan.ts';
 import { product } from '../rational-arithmetic.ts';
 import { bandedSquareRoot, FRACTION_BITS, toeplitzSensitivitySquared } from './factorisation.ts';
@@ -44,9 +47,6 @@ export interface BandedState {
 }
 
 export const EMPTY_BAND: BandedState = { step: 0, sums: [], released: [] };
-
-/** Beyond this a row of C x would not be exact in binary64. */
-const LARGEST_ROW = 2 ** 52;
 
 /** @throws AggregationError `MECHANISM_PARAMETERS` */
 export function planBanded(settings: BandedSettings): BandedPlan {
@@ -90,9 +90,6 @@ export function bandedStep(plan: BandedPlan, state: BandedState, sum: Float64Arr
   const { coefficients } = plan;
   const row = new Float64Array(sum.length);
   addRows(row, [sum, ...state.sums], coefficients);
-  if (!row.every((value) => Math.abs(value) < LARGEST_ROW)) {
-    throw new AggregationError('MECHANISM_PARAMETERS', 'sums too large for exact rows');
-  }
   latticeNoise(plan.row).addTo(row, random);
   // From here on everything is computed from what has noise.
   addRows(row, state.released, coefficients.subarray(1), -1);
@@ -116,11 +113,11 @@ function addRows(
   });
 }
 
-function checkStep({ row, steps }: BandedPlan, { step }: BandedState, sum: Float64Array): void {
+function checkStep({ row, steps, coefficients }: BandedPlan, { step }: BandedState, sum: Float64Array): void {
   if (sum.length !== row.dimension) {
     throw new AggregationError('VECTOR_LENGTH', `${sum.length} values, the plan has ${row.dimension}`);
   }
-  if (!sum.every(Number.isSafeInteger))
-    throw new AggregationError('MECHANISM_PARAMETERS', 'a sum of other than integers');
+  // Then every row, and every part of it, is exact: the sums of earlier steps passed here too.
+  checkIntegers(sum, Math.floor(LARGEST_SUM / coefficients.reduce((total, value) => total + value, 0)));
   if (step >= steps) throw new AggregationError('MECHANISM_RELEASED', `the plan is for ${steps} steps, all released`);
 }

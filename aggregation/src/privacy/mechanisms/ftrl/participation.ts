@@ -8,13 +8,16 @@ export interface Participation {
   readonly apart: number;
 }
 
+/** So that a sensitivity is computed in seconds. */
+const MOST_STEPS = 2 ** 16;
+
 /** @throws AggregationError `MECHANISM_PARAMETERS` */
 export function checkParticipation(steps: number, { most, apart }: Participation): void {
-  const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= 2 ** 20;
+  const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= MOST_STEPS;
   if (!isCount(steps) || !isCount(most) || !isCount(apart)) {
     throw new AggregationError(
       'MECHANISM_PARAMETERS',
-      `${steps} steps, ${most} participations, ${apart} apart: all are whole numbers from 1 to ${2 ** 20}`,
+      `${steps} steps, ${most} participations, ${apart} apart: all are whole numbers from 1 to ${MOST_STEPS}`,
     );
   }
 }

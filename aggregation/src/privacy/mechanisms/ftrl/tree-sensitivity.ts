@@ -7,6 +7,7 @@
  * the most free leaves that can follow when at least `a` lead. Two neighbours are then one composition of two functions, and a function
  * that is nowhere above one of a larger value is dropped; few are left.
  */
+import { AggregationError } from '../../../errors.ts';
 import { checkParticipation } from './participation.ts';
 import type { Participation } from './participation.ts';
 
@@ -16,6 +17,9 @@ interface Placement {
   /** By the number of leaves that must be free in front: how many can be at the end, at most `gap`; -1 where there is no way. */
   readonly free: Int32Array;
 }
+
+/** The time grows with their square: half a second for 2,000. */
+const MOST_PARTICIPATIONS = 4096;
 
 /** By the number of participations. */
 type Placements = readonly (readonly Placement[])[];
@@ -29,6 +33,9 @@ export function treeSensitivitySquared(
   checkParticipation(steps, participation);
   const gap = Math.min(participation.apart, steps) - 1;
   const most = Math.min(participation.most, Math.ceil(steps / participation.apart));
+  if (most > MOST_PARTICIPATIONS) {
+    throw new AggregationError('MECHANISM_PARAMETERS', `${most} participations, at most ${MOST_PARTICIPATIONS}`);
+  }
   const heights = forestHeights(steps, restartEvery);
   const trees = treesUpTo(Math.max(...heights), gap, most);
   let forest: Placements = [];

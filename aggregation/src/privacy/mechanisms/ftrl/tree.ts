@@ -13,7 +13,7 @@ import { planCentral } from '../central.ts';
 import { totalVariationOf } from '../description.ts';
 import type { MechanismDescription } from '../description.ts';
 import { l1Bound } from '../integer-norm.ts';
-import { latticeNoise } from '../lattice-plan.ts';
+import { checkIntegers, LARGEST_SUM, latticeNoise } from '../lattice-plan.ts';
 import type { LatticePlan } from '../lattice-plan.ts';
 import type { Participation } from './participation.ts';
 import { forestHeights, treeSensitivitySquared } from './tree-sensitivity.ts';
@@ -122,8 +122,8 @@ function checkStep({ node, steps }: TreePlan, { step }: TreeState, sum: Float64A
   if (sum.length !== node.dimension) {
     throw new AggregationError('VECTOR_LENGTH', `${sum.length} values, the plan has ${node.dimension}`);
   }
-  if (!sum.every(Number.isSafeInteger))
-    throw new AggregationError('MECHANISM_PARAMETERS', 'a sum of other than integers');
+  // Noise of two nodes for each height comes on top.
+  checkIntegers(sum, LARGEST_SUM / 64);
   if (step >= steps) throw new AggregationError('MECHANISM_RELEASED', `the plan is for ${steps} steps, all released`);
 }
 

@@ -84,7 +84,8 @@ describe('the sensitivity of a tree', () => {
     [1, 0, 1],
     [1, 1, 0],
     [2.5, 1, 1],
-    [2 ** 21, 1, 1],
+    [2 ** 17, 1, 1],
+    [5000, 5000, 1],
   ])('of %d steps, %d participations, %d apart is refused', (steps, most, apart) => {
     expect(() => treeSensitivitySquared(steps, { most, apart })).toThrow(/MECHANISM_PARAMETERS/);
   });
