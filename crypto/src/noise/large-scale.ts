@@ -17,8 +17,8 @@ import type { Term } from './table-sum.ts';
 import { digitDifferenceWeights, gaussianWeights, laplaceWeights } from './weights.ts';
 
 /** Variance of the fine digit, and the square of k: their quotient is 8, and more than 7.7 of it is left when the whole is above 2^22. */
-const FINE_VARIANCE = 2 ** 17;
-const STEP = 128;
+export const FINE_VARIANCE: number = 2 ** 17;
+export const STEP = 128;
 const COARSEST_VARIANCE = 2 ** 22;
 const CONVOLUTION_COST = 2 ** -169;
 

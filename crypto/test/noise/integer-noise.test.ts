@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { CumulativeTable } from '../../src/noise/cumulative-table.ts';
 import { discreteGaussian, discreteLaplace, skellam } from '../../src/noise/integer-noise.ts';
 import type { IntegerNoise } from '../../src/noise/integer-noise.ts';
+import { convolvedGaussian, FINE_VARIANCE, STEP } from '../../src/noise/large-scale.ts';
 import { RandomWords } from '../../src/noise/random-words.ts';
 import { parseRational } from '../../src/noise/rational.ts';
 import type { RandomSource } from '../../src/random.ts';
@@ -167,13 +168,15 @@ describe('beyond one table', () => {
   it('the convolution is the discrete Gaussian, entry by entry to 2^-160 of the largest', () => {
     // The smallest variance that is convolved, in exact arithmetic: fine and coarse weights against those of the whole.
     const whole = 4_194_305n;
-    const fine = gaussianWeights({ numerator: 131_072n, denominator: 1n });
-    const coarse = gaussianWeights({ numerator: whole - 131_072n, denominator: 16_384n });
+    const rest = { numerator: whole - BigInt(FINE_VARIANCE), denominator: BigInt(STEP) ** 2n };
+    expect(convolvedGaussian({ numerator: whole, denominator: 1n }).map(({ factor }) => factor)).toEqual([1, STEP]);
+    const fine = gaussianWeights({ numerator: BigInt(FINE_VARIANCE), denominator: 1n });
+    const coarse = gaussianWeights(rest);
     const direct = gaussianWeights({ numerator: whole, denominator: 1n });
     const at = (y: number): bigint => {
       let sum = 0n;
       for (let x = -coarse.length + 1; x < coarse.length; x++) {
-        sum += (coarse[Math.abs(x)]! * (fine[Math.abs(y - 128 * x)] ?? 0n)) >> 384n;
+        sum += (coarse[Math.abs(x)]! * (fine[Math.abs(y - STEP * x)] ?? 0n)) >> 384n;
       }
       return sum;
     };
