@@ -20,6 +20,10 @@ export const KERNELS: readonly Kernel[] = [
     source: 'aggregation/src/secagg/rounding/assembly/kernel.ts',
     module: 'aggregation/src/secagg/rounding/kernel-wasm.ts',
   },
+  {
+    source: 'aggregation/src/privacy/mechanisms/lattice/assembly/kernel.ts',
+    module: 'aggregation/src/privacy/mechanisms/lattice/kernel-wasm.ts',
+  },
 ];
 
 const ROOT = join(import.meta.dirname, '..');

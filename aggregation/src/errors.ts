@@ -33,6 +33,26 @@ export const AGGREGATION_ERRORS = {
     'Weigh with the number of examples, at most the largest weight.',
   ],
   QUANTISE_RANGE: ['An integer does not fit its lane.', 'Use the parameters that the vector was quantised with.'],
+  MECHANISM_PARAMETERS: [
+    'Parameters of a noise mechanism are out of range or do not fit together.',
+    'The message names the parameter, what was found and what is allowed.',
+  ],
+  MECHANISM_MODULUS: [
+    'The sum of a cohort, its rounding and its noise do not fit the bits of a lane: too many coordinates would wrap.',
+    'Take more bits, a smaller cohort, or a floor of honest survivors nearer to the cohort.',
+  ],
+  MECHANISM_NONFINITE: [
+    'A vector that is to be clipped and noised holds NaN or an infinity.',
+    'Lower the learning rate; look at the data.',
+  ],
+  MECHANISM_NORM: [
+    'An integer vector is longer than the sensitivity that its noise was made for.',
+    'Use the plan that the vector was scaled for; nothing of the vector was sent.',
+  ],
+  MECHANISM_RELEASED: [
+    'A sum that was released before was to be released, or another sum for the same step.',
+    'A further release needs a budget, and noise, of its own.',
+  ],
   SAFETENSORS_INVALID: [
     'A safetensors file is malformed or holds tensors other than float32.',
     'Save the model again, with every tensor as float32.',

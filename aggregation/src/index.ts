@@ -25,6 +25,49 @@ export type { ClientId, Digest, ModelName, RoundId, TaskId, UpdateId } from './i
 export { defaultPolicies, layoutOf } from './layout.ts';
 export type { Layout, Slot, TensorPolicy, TensorSpec } from './layout.ts';
 export { parseTask } from './parse-task.ts';
+export { DEFAULT_CLIP_RULE, defaultBitDeviation, nextClip, splitNoise } from './privacy/mechanisms/adaptive-clip.ts';
+export type { ClipRule } from './privacy/mechanisms/adaptive-clip.ts';
+export {
+  CentralSum,
+  describeCentral,
+  nearestIntegers,
+  planCentral,
+  releaseCentral,
+} from './privacy/mechanisms/central.ts';
+export { clipping } from './privacy/mechanisms/clip.ts';
+export type { Clipping } from './privacy/mechanisms/clip.ts';
+export { roundedNormSquared } from './privacy/mechanisms/conditional-rounding.ts';
+export { deltaCost, effectiveNoiseMultiplier, hasNoise } from './privacy/mechanisms/description.ts';
+export type { DescribedPart, MechanismDescription, NoiseKind } from './privacy/mechanisms/description.ts';
+export { addNoiseShare } from './privacy/mechanisms/distributed-client.ts';
+export type { RoundParameters } from './privacy/mechanisms/distributed-client.ts';
+export { openNoisySum } from './privacy/mechanisms/distributed-server.ts';
+export type { NoisySum } from './privacy/mechanisms/distributed-server.ts';
+export {
+  checkDistributed,
+  DEFAULT_BETA,
+  describeDistributed,
+  laneCountOf,
+  planDistributed,
+  wrapBound,
+} from './privacy/mechanisms/distributed.ts';
+export type { ClipBitPlan, DistributedPlan, DistributedSettings } from './privacy/mechanisms/distributed.ts';
+export { noisyGradientSum } from './privacy/mechanisms/example-level.ts';
+export { bandedStep, describeBanded, EMPTY_BAND, planBanded } from './privacy/mechanisms/ftrl/banded.ts';
+export type { BandedPlan, BandedSettings, BandedState, BandedStep } from './privacy/mechanisms/ftrl/banded.ts';
+export { toeplitzSquareRoot } from './privacy/mechanisms/ftrl/factorisation.ts';
+export type { Participation } from './privacy/mechanisms/ftrl/participation.ts';
+export { treeSensitivitySquared } from './privacy/mechanisms/ftrl/tree-sensitivity.ts';
+export { describeTree, EMPTY_TREE, planTree, treeStep } from './privacy/mechanisms/ftrl/tree.ts';
+export type { OpenNode, TreePlan, TreeSettings, TreeState, TreeStep } from './privacy/mechanisms/ftrl/tree.ts';
+export { granularity } from './privacy/mechanisms/granularity.ts';
+export type { NoiseVariance, Spread } from './privacy/mechanisms/granularity.ts';
+export { integerNorms, l1Bound } from './privacy/mechanisms/integer-norm.ts';
+export type { IntegerNorms } from './privacy/mechanisms/integer-norm.ts';
+export type { LatticePlan, LatticeSettings } from './privacy/mechanisms/lattice-plan.ts';
+export { addLocalNoise, describeLocal, planLocal } from './privacy/mechanisms/local.ts';
+export { centre, wrap } from './privacy/mechanisms/modulus.ts';
+export { rotationSeed, rotationWidth } from './privacy/mechanisms/rotation.ts';
 export { parseSafetensors, safetensorsHeader } from './safetensors.ts';
 export type { NamedTensor, SafetensorsFile } from './safetensors.ts';
 export type { Invitation, Standing } from './secagg/client/advertise-keys.ts';

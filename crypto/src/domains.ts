@@ -25,6 +25,8 @@ export const DOMAINS = {
   sharesDeposit: 'carapace/v1/shares/deposit',
   sharesSealing: 'carapace/v1/shares/sealing-key',
   sharesMask: 'carapace/v1/shares/mask',
+  noiseRotation: 'carapace/v1/privacy/rotation',
+  noiseNode: 'carapace/v1/privacy/correlated-noise',
   rlwePublic: 'carapace/v1/rlwe/public-polynomials',
 } as const;
 

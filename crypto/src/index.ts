@@ -23,7 +23,7 @@ export { keyStream } from './key-stream.ts';
 export type { KeyStream } from './key-stream.ts';
 export { addMask, MASK_SEED_BYTES, subtractMask } from './mask-stream.ts';
 export { discreteGaussian, discreteLaplace, skellam } from './noise/integer-noise.ts';
-export type { IntegerNoise } from './noise/integer-noise.ts';
+export type { IntegerNoise, Sampler } from './noise/integer-noise.ts';
 export { parseRational, rationalOf, reduced, toNumber } from './noise/rational.ts';
 export type { Rational } from './noise/rational.ts';
 export { roundStochastically } from './noise/stochastic-rounding.ts';

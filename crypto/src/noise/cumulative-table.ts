@@ -1,84 +1,107 @@
 /**
- * Inversion sampling of a symmetric integer distribution from a table of its cumulative probabilities, exact to 2^-128: the first
- * 32 bits decide all but one draw in about 2^32 / entries, and the other 96 are drawn only when those tie.
+ * Inversion sampling of a symmetric integer distribution from a table of its cumulative probabilities, exact to 2^-159. One random
+ * word is one draw: 31 bits find the magnitude, one is the sign. They decide all but one draw in about 2^31 / entries; four more words
+ * are drawn only when those 31 bits tie.
  *
- * Limit: the search takes longer for larger magnitudes, so the time of a single draw tells about its value. Draw whole vectors,
- * and let nobody time less than one.
+ * Limit: which entries are read, and for how long, depends on the draw, so its time and its traces in the cache tell about its value.
+ * Draw whole vectors, and let nobody watch less than one.
  */
+import { BLOCK_WORDS } from './random-words.ts';
 import type { RandomWords } from './random-words.ts';
 
-const GUIDE_BITS = 12;
+const GUIDE_BITS = 14;
+const PROBABILITY_BITS = 159n;
+const CERTAIN = (1n << PROBABILITY_BITS) - 1n;
+/** Entries have 16-bit numbers. */
+const MOST_ENTRIES = 65_536;
 
 export class CumulativeTable {
-  /** Column j holds bits 32j to 32j+31, from the top, of P(|x| <= k) x 2^128. */
-  readonly #columns: readonly [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
-  /** Where the search starts, by the top 12 bits. */
-  readonly #guide: Uint32Array;
+  /** The top 31 bits of P(|x| <= k) x 2^159; those of the last entry are all ones, which no word exceeds. */
+  readonly #first: Uint32Array;
+  /** The other 128 bits of each, in four words from the top. */
+  readonly #rest: Uint32Array;
+  /** Where the search starts, by the top bits of the word. */
+  readonly #guide: Uint16Array;
 
-  /** @param weights of |x| = 0, 1, ... relative to each other; those of x and -x are equal */
+  /** @param weights of |x| = 0, 1, ... relative to each other, at most 65,536; those of x and -x are equal */
   constructor(weights: readonly bigint[]) {
-    const size = weights.length;
-    const columns = [0, 1, 2, 3].map(() => new Uint32Array(size)) as [
-      Uint32Array,
-      Uint32Array,
-      Uint32Array,
-      Uint32Array,
-    ];
-    const total = weights.reduce((sum, weight) => sum + 2n * weight, -weights[0]!);
-    let sum = 0n;
-    for (let k = 0; k < size; k++) {
-      sum += k === 0 ? weights[0]! : 2n * weights[k]!;
-      const cumulative = k === size - 1 ? (1n << 128n) - 1n : (sum << 128n) / total;
-      columns.forEach((column, j) => (column[k] = Number((cumulative >> BigInt(96 - 32 * j)) & 0xffff_ffffn)));
-    }
-    this.#columns = columns;
-    this.#guide = guideOf(columns[0]);
+    if (weights.length < 1 || weights.length > MOST_ENTRIES)
+      throw new RangeError(`a table of ${weights.length} entries`);
+    const cumulative = cumulativeOf(weights);
+    const bits = (value: bigint, above: bigint): number => Number((value >> above) & 0xffff_ffffn);
+    this.#first = Uint32Array.from(cumulative, (value) => bits(value, 128n));
+    this.#rest = Uint32Array.from(
+      cumulative.flatMap((value) => [96n, 64n, 32n, 0n].map((above) => bits(value, above))),
+    );
+    this.#guide = guideOf(this.#first);
   }
 
   get entries(): number {
-    return this.#columns[0].length;
+    return this.#first.length;
   }
 
-  /** Bound on the total-variation distance of one draw from the ideal: each entry is rounded by less than 2^-128. */
+  /** Bound on the total-variation distance of one draw from the ideal: each entry is rounded by less than 2^-159. */
   get totalVariation(): number {
-    return (this.entries + 1) * 2 ** -128;
+    return (this.entries + 1) * 2 ** -159;
   }
 
-  /** Adds one independent draw to each element. */
-  addTo(values: Int32Array, words: RandomWords): void {
-    const [first] = this.#columns;
+  /** Overwrites each element with an independent draw. */
+  draw(to: Int32Array, words: RandomWords): void {
+    for (let at = 0; at < to.length; at += BLOCK_WORDS) this.#drawBlock(to.subarray(at, at + BLOCK_WORDS), words);
+  }
+
+  #drawBlock(to: Int32Array, words: RandomWords): void {
+    const first = this.#first;
     const guide = this.#guide;
-    const last = first.length - 1;
-    for (let i = 0; i < values.length; i++) {
-      const word = words.next();
+    const block = words.block(to.length);
+    for (let i = 0; i < to.length; i++) {
+      const word = block[i]!;
+      const high = word >>> 1;
       let magnitude = guide[word >>> (32 - GUIDE_BITS)]!;
-      while (magnitude < last && first[magnitude]! < word) magnitude++;
-      if (first[magnitude] === word) magnitude = this.#settle(magnitude, word, words);
-      // The sign of 0 is a draw as well: a zero that takes no bit would shift every sign after it, but not the law.
-      values[i]! += words.bit() === 1 ? magnitude : -magnitude;
+      while (first[magnitude]! < high) magnitude++;
+      if (first[magnitude] === high) magnitude = this.#settle(magnitude, high, words);
+      const sign = -(word & 1);
+      to[i] = (magnitude ^ sign) - sign;
     }
+    block.fill(0);
   }
 
-  /** Decides a tie of the first 32 bits: the first entry whose cumulative probability is above all 128 bits. */
-  #settle(from: number, word: number, words: RandomWords): number {
-    const [first, second, third, fourth] = this.#columns;
-    const [b, c, d] = [words.next(), words.next(), words.next()];
-    const last = first.length - 1;
+  /** Decides a tie of the first 31 bits: the first entry whose cumulative probability is above all 159 bits. */
+  #settle(from: number, high: number, words: RandomWords): number {
+    const drawn = [words.next(), words.next(), words.next(), words.next()];
+    const last = this.entries - 1;
     let magnitude = from;
-    const isBelow = (k: number): boolean =>
-      first[k] === word &&
-      (second[k]! < b || (second[k] === b && (third[k]! < c || (third[k] === c && fourth[k]! <= d))));
-    while (magnitude < last && isBelow(magnitude)) magnitude++;
+    while (magnitude < last && this.#first[magnitude] === high && !this.#isAbove(magnitude, drawn)) magnitude++;
     return magnitude;
+  }
+
+  /** Whether the lower 128 bits of an entry are above those drawn. */
+  #isAbove(entry: number, drawn: readonly number[]): boolean {
+    for (let j = 0; j < 4; j++) {
+      const bits = this.#rest[4 * entry + j]!;
+      if (bits !== drawn[j]) return bits > drawn[j]!;
+    }
+    return false;
   }
 }
 
-/** For every 12-bit prefix, the first entry that a word with it can fall on. */
-function guideOf(first: Uint32Array): Uint32Array {
-  const guide = new Uint32Array(1 << GUIDE_BITS);
+/** P(|x| <= k) x 2^159, rounded down, but the last one rounded up: what is left beyond the table falls to its last entry. */
+function cumulativeOf(weights: readonly bigint[]): bigint[] {
+  const both = weights.map((weight, k) => (k === 0 ? weight : 2n * weight));
+  const total = both.reduce((sum, weight) => sum + weight, 0n);
+  let sum = 0n;
+  return both.map((weight, k) => {
+    sum += weight;
+    return k === both.length - 1 ? CERTAIN : (sum << PROBABILITY_BITS) / total;
+  });
+}
+
+/** For every prefix of a word, the first entry that a word with it can fall on. */
+function guideOf(first: Uint32Array): Uint16Array {
+  const guide = new Uint16Array(1 << GUIDE_BITS);
   let k = 0;
   for (let prefix = 0; prefix < guide.length; prefix++) {
-    while (k < first.length - 1 && first[k]! < (prefix << (32 - GUIDE_BITS)) >>> 0) k++;
+    while (first[k]! < prefix * 2 ** (31 - GUIDE_BITS)) k++;
     guide[prefix] = k;
   }
   return guide;

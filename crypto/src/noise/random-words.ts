@@ -1,7 +1,8 @@
 /** Uniform words and integers for the samplers, taken from the source in blocks: one call for 4,096 words, not one per word. */
 import type { RandomSource } from '../random.ts';
 
-const BLOCK_BYTES = 16_384;
+/** Words of one block: 16 KiB, a quarter of what browsers give in one call, and half of a first-level cache. */
+export const BLOCK_WORDS = 4096;
 
 export class RandomWords {
   readonly #random: RandomSource;
@@ -14,10 +15,20 @@ export class RandomWords {
     this.#random = random;
   }
 
+  /** `count` words, at most {@link BLOCK_WORDS}, that nothing else is made from. To be wiped by the caller. */
+  block(count: number): Uint32Array<ArrayBuffer> {
+    const bytes = this.#random.bytes(4 * count);
+    // A source may hand out a part of a pool, at any address.
+    return bytes.byteOffset % 4 === 0
+      ? new Uint32Array(bytes.buffer, bytes.byteOffset, count)
+      : new Uint32Array(bytes.slice().buffer);
+  }
+
   /** 32 uniform bits. */
   next(): number {
     if (this.#taken === this.#block.length) {
-      this.#block = new Uint32Array(this.#random.bytes(BLOCK_BYTES).buffer);
+      this.#block.fill(0);
+      this.#block = this.block(BLOCK_WORDS);
       this.#taken = 0;
     }
     return this.#block[this.#taken++]!;

@@ -1,12 +1,14 @@
 /**
- * Weights of symmetric integer noise, relative to the weight of 0, in fixed point with 320 fraction bits. Each is wrong by less
- * than 2^-200 of itself, and weights below 2^-160 are cut off: far below the 2^-128 at which the table rounds.
+ * Weights of symmetric integer noise, relative to the weight of 0, in fixed point with 384 fraction bits. An entry is wrong by less
+ * than 2^-300 of the weight of 0 (each of at most 2^16 steps loses some units of 2^-384, and halving an argument at most 20 times
+ * doubles its error as often). Weights below 2^-192 are cut off; together they are less than 2^-170. Both are far below the 2^-159 at
+ * which the table rounds.
  */
 import type { Rational } from './rational.ts';
 
-const FRACTION_BITS = 320n;
+export const FRACTION_BITS = 384n;
 const ONE = 1n << FRACTION_BITS;
-const NEGLIGIBLE = 1n << (FRACTION_BITS - 160n);
+const NEGLIGIBLE = 1n << (FRACTION_BITS - 192n);
 
 /** exp(-k^2 / (2 variance)) for k = 0, 1, ...: two multiplications each, by w(k+1)/w(k) = e^(-(2k+1)/(2 variance)). */
 export function gaussianWeights({ numerator, denominator }: Rational): bigint[] {
@@ -29,12 +31,29 @@ export function laplaceWeights({ numerator, denominator }: Rational): bigint[] {
 }
 
 /**
+ * Weights of the difference of two variables on 0, ..., size - 1 with P(u) proportional to r^u, r = exp(-1 / scale):
+ * the sum of r^(2u + k) over u < size - k, which is r^k (1 - r^(2 (size - k))) up to a factor.
+ */
+export function digitDifferenceWeights({ numerator, denominator }: Rational, size: number): bigint[] {
+  const at = (exponent: number): bigint => expMinus(BigInt(exponent) * denominator, numerator);
+  const ratio = at(1);
+  const weights: bigint[] = [];
+  let power = ONE;
+  for (let k = 0; k < size; k++) {
+    weights.push((power * (ONE - at(2 * (size - k)))) >> FRACTION_BITS);
+    power = (power * ratio) >> FRACTION_BITS;
+  }
+  return weights;
+}
+
+/**
  * I_k(variance) / I_0(variance), the weights of Skellam noise, by the backward recurrence of the ratios
  * I_k / I_(k-1) = 1 / (2k/variance + I_(k+1) / I_k) (Abramowitz and Stegun 9.6.26; Miller's algorithm).
  */
 export function skellamWeights({ numerator, denominator }: Rational): bigint[] {
   const deviation = Math.ceil(Math.sqrt(Number(numerator) / Number(denominator)));
-  // The error of starting from 0 shrinks by the square of a ratio per step: 24 deviations leave less than 2^-200 at the cut.
+  // Weights fall below 2^-192 within 17 deviations or 64 steps. The error of starting from 0 shrinks by the square of a ratio with
+  // every step: from 24 deviations it is below 2^-300 there (a test compares with a start twice as far).
   const start = 24 * deviation + 256;
   const ratios = new Array<bigint>(start + 2).fill(0n);
   for (let k = start; k >= 1; k--) {
