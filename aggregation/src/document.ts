@@ -73,9 +73,25 @@ export class DocumentReader {
     throw this.#wrong(key, value, 'a list');
   }
 
+  /** Whether an optional part is there; null is as good as absent. */
+  has(key: string): boolean {
+    return (this.#take(key, null) ?? null) !== null;
+  }
+
+  /** A list of texts through a parser. */
+  parsedList<T>(key: string, parse: (text: string) => T): T[] {
+    return this.list(key).map((item) => {
+      if (typeof item !== 'string') throw this.#wrong(key, item, 'a list of texts');
+      return this.#parse(key, item, parse);
+    });
+  }
+
   /** Text through a parser whose own error becomes the explanation. */
   parsed<T>(key: string, parse: (text: string) => T): T {
-    const text = this.text(key);
+    return this.#parse(key, this.text(key), parse);
+  }
+
+  #parse<T>(key: string, text: string, parse: (text: string) => T): T {
     try {
       return parse(text);
     } catch (cause) {

@@ -12,6 +12,8 @@ export type ClientId = Brand<'ClientId'>;
 /** Made by the client and journalled before the first byte is sent, so that a retry is the same update. */
 export type UpdateId = Brand<'UpdateId'>;
 export type ModelName = Brand<'ModelName'>;
+/** Named by whoever answers for the privacy of a population. */
+export type BudgetId = Brand<'BudgetId'>;
 /** SHA-256 in lower-case hexadecimal: the name of a blob. */
 export type Digest = Brand<'Digest'>;
 
@@ -27,6 +29,10 @@ export function parseTaskId(text: string): TaskId {
 
 export function parseModelName(text: string): ModelName {
   return slug(text, 'a model name') as ModelName;
+}
+
+export function parseBudgetId(text: string): BudgetId {
+  return slug(text, 'a budget name') as BudgetId;
 }
 
 export function parseClientId(text: string): ClientId {

@@ -12,6 +12,7 @@ export { allFinite } from './finite.ts';
 export {
   newClientId,
   newUpdateId,
+  parseBudgetId,
   parseClientId,
   parseDigest,
   parseModelName,
@@ -21,7 +22,7 @@ export {
   randomPart,
   roundIdOf,
 } from './ids.ts';
-export type { ClientId, Digest, ModelName, RoundId, TaskId, UpdateId } from './ids.ts';
+export type { BudgetId, ClientId, Digest, ModelName, RoundId, TaskId, UpdateId } from './ids.ts';
 export { defaultPolicies, layoutOf } from './layout.ts';
 export type { Layout, Slot, TensorPolicy, TensorSpec } from './layout.ts';
 export { parseTask } from './parse-task.ts';
@@ -66,6 +67,23 @@ export { integerNorms, l1Bound } from './privacy/mechanisms/integer-norm.ts';
 export type { IntegerNorms } from './privacy/mechanisms/integer-norm.ts';
 export type { LatticePlan, LatticeSettings } from './privacy/mechanisms/lattice-plan.ts';
 export { addLocalNoise, describeLocal, planLocal } from './privacy/mechanisms/local.ts';
+export { PrivacyAccount } from './privacy/account.ts';
+export { calibrate } from './privacy/calibrate.ts';
+export type { Charge, PrivacyEvent, Relation } from './privacy/events/event.ts';
+export { RELATIONS } from './privacy/events/event.ts';
+export { parseCharges, parsePrivacyEvent } from './privacy/events/parse-charges.ts';
+export { PRIVACY_ENGINE_VERSION, privacyDelta, privacyEpsilon } from './privacy/query.ts';
+export type { PrivacyAnswer, PrivacyEngine } from './privacy/query.ts';
+export {
+  eventOf,
+  noisePlan,
+  noisyLanes,
+  noisyQuantiser,
+  openNoisyMean,
+  planOfTask,
+  totalVariationOf,
+} from './privacy/user-level.ts';
+export type { Hiding, NoisyCohort } from './privacy/user-level.ts';
 export { centre, wrap } from './privacy/mechanisms/modulus.ts';
 export { rotationSeed, rotationWidth } from './privacy/mechanisms/rotation.ts';
 export { parseSafetensors, safetensorsHeader } from './safetensors.ts';
@@ -149,6 +167,7 @@ export type {
   SharesAggregation,
   Strategy,
   Task,
+  UserPrivacy,
 } from './task.ts';
 export { workDigest } from './work-digest.ts';
 export type { Work } from './work-digest.ts';

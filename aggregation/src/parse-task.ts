@@ -1,7 +1,9 @@
 /** The one line at which a document becomes a {@link Task}. Reference with every key and default: `docs/task.md`. */
+import { parseRational, toNumber } from '@carapace/crypto';
 import { DocumentReader } from './document.ts';
 import { AggregationError } from './errors.ts';
-import { parseClientId, parseModelName, parseTaskId } from './ids.ts';
+import { parseBudgetId, parseClientId, parseModelName, parseTaskId } from './ids.ts';
+import { planOfTask } from './privacy/user-level.ts';
 import { modeFor, payloadBytes } from './secagg/mask-mode.ts';
 import { laneFormat } from './secagg/quantiser.ts';
 import { checkThresholds, thresholdsFor } from './secagg/thresholds.ts';
@@ -17,6 +19,7 @@ import type {
   SharesAggregation,
   Strategy,
   Task,
+  UserPrivacy,
 } from './task.ts';
 
 const DAY = 86_400;
@@ -50,6 +53,7 @@ export function parseTask(value: unknown): Task {
   document.end();
   if (hidden.kind === 'secagg') checkSecureAggregation(task, hidden, { cohort, protection });
   if (hidden.kind === 'shares') checkLaneWidth(task, hidden, protection);
+  checkNoise(task, protection);
   return task;
 }
 
@@ -138,6 +142,7 @@ function readShares(protection: DocumentReader): SharesAggregation {
     ...readQuantiser(protection),
     aggregator: protection.parsed('aggregator', parseClientId),
     stepSeconds: protection.number('stepSeconds', stepSeconds, 60),
+    privacy: readPrivacy(protection),
   };
 }
 
@@ -160,7 +165,34 @@ function readSecureAggregation(protection: DocumentReader): SecureAggregation {
     ...readQuantiser(protection),
     mode: protection.choice('mode', ['auto', ...MASK_MODES], 'auto'),
     stepSeconds: protection.number('stepSeconds', stepSeconds, 60),
+    privacy: readPrivacy(protection),
   };
+}
+
+function readPrivacy(protection: DocumentReader): UserPrivacy | null {
+  if (!protection.has('privacy')) return null;
+  const privacy = protection.object('privacy');
+  const read: UserPrivacy = {
+    noise: privacy.choice('noise', ['skellam', 'discrete-gaussian'], 'skellam'),
+    noiseMultiplier: privacy.parsed('noiseMultiplier', parseMultiplier),
+    clip: privacy.number('clip', { min: 1e-6, max: 1e6 }),
+    colluding: privacy.number('colluding', { min: 0, max: 1_000_000, integer: true }, 0),
+    budgets: privacy.parsedList('budgets', parseBudgetId),
+  };
+  if (read.budgets.length === 0 || new Set(read.budgets).size < read.budgets.length)
+    throw privacy.refuse('budgets', 'must name a budget at least, and none twice');
+  privacy.end();
+  return read;
+}
+
+const LEAST_MULTIPLIER = 0.02;
+const MOST_MULTIPLIER = 1e6;
+
+/** As it was written, so that every party reads the same rational number. */
+function parseMultiplier(text: string): string {
+  const value = toNumber(parseRational(text));
+  if (value >= LEAST_MULTIPLIER && value <= MOST_MULTIPLIER) return text;
+  throw new AggregationError('TASK_INVALID', `a decimal text from ${LEAST_MULTIPLIER} to ${MOST_MULTIPLIER}`);
 }
 
 function readQuantiser(protection: DocumentReader): Pick<SecureAggregation, 'clip' | 'bits'> {
@@ -168,6 +200,15 @@ function readQuantiser(protection: DocumentReader): Pick<SecureAggregation, 'cli
     clip: protection.number('clip', { min: 1e-6, max: 1e6 }, 1),
     bits: protection.number('bits', { min: 4, max: 24, integer: true }, 16),
   };
+}
+
+/** The dimension is the model's, which this document only names: a round trip through one value finds what can never be. */
+function checkNoise(task: Task, at: DocumentReader): void {
+  try {
+    planOfTask(task, 1);
+  } catch (error) {
+    throw refusedBy(error, (why) => at.refuse('privacy', why));
+  }
 }
 
 /** Whatever cohort the task may select, its session must be possible: what cannot be is refused here and not round after round. */

@@ -2,7 +2,8 @@
  * What to learn: the document that an operator writes, the coordinator schedules and a simulation replays unchanged.
  * This file is its type; `parse-task.ts` is the one line at which a document becomes one.
  */
-import type { ClientId, ModelName, TaskId } from './ids.ts';
+import type { BudgetId, ClientId, ModelName, TaskId } from './ids.ts';
+import type { NoiseKind } from './privacy/mechanisms/description.ts';
 import type { MaskMode } from './secagg/vector-mask.ts';
 
 export interface Task {
@@ -64,6 +65,7 @@ export interface SecureAggregation {
   readonly mode: 'auto' | MaskMode;
   /** How long the cohort has for each step of the protocol beside the update itself, seconds. */
   readonly stepSeconds: number;
+  readonly privacy: UserPrivacy | null;
 }
 
 /** Two aggregators of different owners hold a share each of every update, and learn the sum together: the same document, "shares". */
@@ -75,6 +77,23 @@ export interface SharesAggregation {
   readonly aggregator: ClientId;
   /** How long the aggregator has for its key, and for its sum, seconds. */
   readonly stepSeconds: number;
+  readonly privacy: UserPrivacy | null;
+}
+
+/**
+ * Differential privacy for whole clients, by noise of which every client adds a share inside the secure sum: nobody ever has the sum without
+ * it. Decimals are texts, so that all parties mean the same number. `docs/privacy.md`.
+ */
+export interface UserPrivacy {
+  readonly noise: NoiseKind;
+  /** Deviation of the noise on the sum over the clip; a decimal. */
+  readonly noiseMultiplier: string;
+  /** An update's L2 norm is clipped to this. All clients weigh the same. */
+  readonly clip: number;
+  /** So many survivors of a round are not relied on for noise. */
+  readonly colluding: number;
+  /** Every round is charged to each of these before its cohort is selected. */
+  readonly budgets: readonly BudgetId[];
 }
 
 export type Schedule =

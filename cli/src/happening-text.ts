@@ -33,6 +33,10 @@ export function happeningText(happening: Happening): string | null {
       return `${happening.round}: version ${happening.version} from ${happening.reported} updates in ${formatSeconds(happening.durationMs / 1000)}${accuracyText(happening.metrics)}`;
     case 'round-abandoned':
       return `${happening.round}: abandoned, ${happening.reason}`;
+    case 'budget-charged':
+      return `${happening.round}: budget ${happening.budget} at epsilon ${happening.epsilon.toFixed(3)} of ${happening.limit}`;
+    case 'budget-refused':
+      return `${happening.task}: paused, ${happening.why}`;
     case 'task-completed':
       return `${happening.task}: completed after ${happening.rounds} rounds`;
     case 'client-enrolled':

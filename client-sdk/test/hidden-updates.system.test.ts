@@ -42,7 +42,7 @@ const CLIENTS = 4;
 const layout = layoutOf(ASSIGNMENT.model.tensors);
 const secure: Assignment = {
   ...ASSIGNMENT,
-  protection: { kind: 'secagg', clip: 1, bits: 16, mode: 'auto', stepSeconds: 60 },
+  protection: { kind: 'secagg', clip: 1, bits: 16, mode: 'auto', stepSeconds: 60, privacy: null },
 };
 const { signal } = new AbortController();
 const deltaOf = (member: number): Float32Array =>
@@ -234,7 +234,7 @@ describe('shares', () => {
   const aggregator = { client: newClientId(systemRandom), identity: key.publicKey };
   const shared: Assignment = {
     ...ASSIGNMENT,
-    protection: { kind: 'shares', clip: 1, bits: 16, aggregator: aggregator.client, stepSeconds: 60 },
+    protection: { kind: 'shares', clip: 1, bits: 16, aggregator: aggregator.client, stepSeconds: 60, privacy: null },
   };
 
   function invite(change: Partial<SharesSession> = {}): { session: SharesSession; invitation: Invitation } {

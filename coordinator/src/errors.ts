@@ -88,6 +88,27 @@ export const COORDINATOR_ERRORS = {
     'The second aggregator that the task names is not enrolled here, or was revoked.',
     'Enrol it first (`carapace aggregator --join LINK` prints its id), then name that id in the task.',
   ],
+  BUDGET_NOT_FOUND: [404, 'No privacy budget has this name.', 'Set it: `carapace budget set NAME --epsilon …`.'],
+  BUDGET_INVALID: [
+    400,
+    'The terms of a privacy budget are not valid.',
+    'The detail names the key, and what is allowed.',
+  ],
+  BUDGET_TERMS: [
+    409,
+    'The terms of a budget that has been charged cannot be changed like this.',
+    'Set a budget of another name, and name it in a new task.',
+  ],
+  LEDGER_STALE: [
+    409,
+    'The privacy ledger is behind its mark in the data directory: a backup was restored, or the mark is lost. No round that is charged opens.',
+    'Restore the newest database. If what was spent since is lost for good, answer for it: `carapace budget accept-ledger`.',
+  ],
+  LEDGER_BROKEN: [
+    500,
+    'The entries of the privacy ledger are no chain: somebody changed them.',
+    'Restore the database. Nothing that is charged goes on.',
+  ],
   ROUND_NOT_FOUND: [404, 'No round has this id.', 'List the rounds of the task.'],
   CLIENT_NOT_FOUND: [404, 'No client has this id.', 'List the clients.'],
   TOKEN_NOT_FOUND: [404, 'No enrolment token has this id, or it is spent or revoked.', 'List the tokens.'],

@@ -6,6 +6,7 @@ import { openBlobs } from './adapters/blobs/files.ts';
 import type { Limits, Server } from './adapters/http/edge.ts';
 import { buildServer } from './adapters/http/server.ts';
 import { loadKey } from './adapters/key-file.ts';
+import { fileMark } from './adapters/ledger-mark.ts';
 import { openQueue } from './adapters/queue/bullmq.ts';
 import { groupCommit } from './adapters/store/group-commit.ts';
 import { openStore } from './adapters/store/open-store.ts';
@@ -79,6 +80,7 @@ export async function startCoordinator(config: Config, extras: Extras = {}): Pro
       updates,
       queue,
       work,
+      mark: fileMark(config.dataDirectory),
       evaluator,
       clock: systemClock,
       random: systemRandom,

@@ -171,6 +171,14 @@ export interface Records {
   listModels(): Promise<ModelRecord[]>;
   listVersions(model: ModelName): Promise<VersionRecord[]>;
 
+  // privacy ledger
+  /** The last entry, null when there is none; until the transaction ends nobody else appends. */
+  lockLedger(): Promise<LedgerHead>;
+  ledgerHead(): Promise<LedgerHead>;
+  /** Only under {@link lockLedger}. */
+  insertLedger(record: LedgerRecord): Promise<void>;
+  listLedger(after: number, limit: number): Promise<LedgerRecord[]>;
+
   // audit
   /** Appends to the hash chain: `hash = SHA-256(domain || previous hash || entry)`. */
   appendAudit(entry: AuditEntry): Promise<void>;
@@ -350,6 +358,29 @@ export interface ModelRecord {
   readonly versions: number;
   readonly channels: Readonly<Record<string, number>>;
   readonly updatedAt: Instant;
+}
+
+export type LedgerHead = { readonly sequence: number; readonly hash: string } | null;
+
+export interface LedgerRecord {
+  /** From 1 on, without gaps. */
+  readonly sequence: number;
+  readonly at: Instant;
+  readonly actor: string;
+  /** JSON, as it was hashed. */
+  readonly entry: string;
+  readonly previousHash: string;
+  readonly hash: string;
+}
+
+/**
+ * The last entry of the privacy ledger, kept apart from the records: a database that was restored from a backup has forgotten what was
+ * spent since, and is found out. Written before the entry's transaction commits.
+ */
+export interface LedgerMark {
+  read(): Promise<LedgerRecord | null>;
+  /** Durable when it resolves. */
+  write(record: LedgerRecord): Promise<void>;
 }
 
 export interface AuditEntry {

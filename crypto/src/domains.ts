@@ -27,6 +27,7 @@ export const DOMAINS = {
   sharesMask: 'carapace/v1/shares/mask',
   noiseRotation: 'carapace/v1/privacy/rotation',
   noiseNode: 'carapace/v1/privacy/correlated-noise',
+  privacyLedger: 'carapace/v1/privacy/ledger',
   rlwePublic: 'carapace/v1/rlwe/public-polynomials',
 } as const;
 

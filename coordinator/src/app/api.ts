@@ -3,6 +3,7 @@
  * question, what it means is the app's. Refusals that a caller can cause are `CoordinatorError`s with a stable code.
  */
 import type {
+  BudgetId,
   ClientId,
   Digest,
   ModelName,
@@ -13,11 +14,13 @@ import type {
   UpdateId,
 } from '@carapace/aggregation';
 import type { PublicKey } from '@carapace/crypto';
+import type { BudgetTerms, Spent } from '../domain/budget.ts';
 import type { Instant, MessageStep, ProtocolStep } from '../domain/round.ts';
 import type {
   ApiKeyRecord,
   AuditRecord,
   ClientRecord,
+  LedgerRecord,
   ModelRecord,
   ParticipantRecord,
   Role,
@@ -30,6 +33,7 @@ import type {
   TokenRecord,
   VersionRecord,
 } from '../ports.ts';
+import type { Forecast } from './privacy/budgets.ts';
 
 /** Who acts, for the audit: `key:<api key id>` or `client:<client id>` or `system`. */
 export type Actor = string;
@@ -81,6 +85,17 @@ export interface CoordinatorApi {
   publishRoster(roster: Uint8Array, actor: Actor): Promise<RosterRecord>;
   /** The newest. @throws `ROSTER_NOT_FOUND` */
   findRoster(): Promise<RosterRecord>;
+
+  /** @throws `BUDGET_TERMS` */
+  setBudget(budget: BudgetId, terms: BudgetTerms, actor: Actor): Promise<Spent>;
+  /** @throws `BUDGET_NOT_FOUND` */
+  findBudget(budget: BudgetId): Promise<Spent>;
+  listBudgets(): Promise<Spent[]>;
+  /** How many more rounds of the task its budgets hold. */
+  forecast(task: TaskId): Promise<Forecast[]>;
+  listLedger(after: number, limit: number): Promise<LedgerRecord[]>;
+  /** Takes the ledger as it is; the number of its last entry. */
+  acceptLedger(actor: Actor): Promise<number>;
 
   // --- anyone (when model reads are public)
   listModels(): Promise<ModelRecord[]>;

@@ -1,6 +1,6 @@
 /** What every part of the app is given: the ports, the key, and where happenings go. */
 import type { RandomSource, SigningKey } from '@carapace/crypto';
-import type { AggregationWork, BlobStore, Clock, Evaluator, JobQueue, Store } from '../ports.ts';
+import type { AggregationWork, BlobStore, Clock, Evaluator, JobQueue, LedgerMark, Store } from '../ports.ts';
 import type { Listener } from './happenings.ts';
 
 export interface Context {
@@ -11,6 +11,8 @@ export interface Context {
   readonly updates: BlobStore;
   readonly queue: JobQueue;
   readonly work: AggregationWork;
+  /** Of the privacy ledger. */
+  readonly mark: LedgerMark;
   readonly evaluator: Evaluator | null;
   readonly clock: Clock;
   readonly random: RandomSource;

@@ -11,6 +11,7 @@ import { createToken, enrol } from './enrolment.ts';
 import { Reconciler } from './reconciler.ts';
 import { Rounds } from './rounds.ts';
 import { ProtocolCalls } from './protocol-calls.ts';
+import { Budgets } from './privacy/budgets.ts';
 import { Protocols } from './protocols.ts';
 import { publishRoster, requireRoster } from './secagg/rosters.ts';
 import { AggregatorCalls } from './shares/aggregator-calls.ts';
@@ -47,7 +48,8 @@ export function createCoordinator(
 ): Coordinator {
   const waiters = new Waiters(ctx.clock);
   const protocols = new Protocols(ctx);
-  const rounds: Rounds = new Rounds(ctx, protocols, {
+  const budgets = new Budgets(ctx);
+  const rounds: Rounds = new Rounds(ctx, protocols, budgets, {
     selected: (clients) => waiters.wake(clients),
     moved: () => [protocolCalls, aggregatorCalls].forEach((calls) => calls.ring()),
   });
@@ -69,6 +71,7 @@ export function createCoordinator(
         uploads: new Uploads(ctx, rounds, protocols, batched.admit),
         protocolCalls,
         aggregatorCalls,
+        budgets,
         keys: new ClientKeys(ctx.store, ctx.clock),
       },
       batched,
@@ -96,20 +99,24 @@ interface Parts {
   readonly uploads: Uploads;
   readonly protocolCalls: ProtocolCalls;
   readonly aggregatorCalls: AggregatorCalls;
+  readonly budgets: Budgets;
   readonly keys: ClientKeys;
 }
 
 /** One line a call: which part of the app answers it. */
 function apiOf(
   ctx: Context,
-  { rounds, checkIns, uploads, protocolCalls, aggregatorCalls, keys }: Parts,
+  { rounds, checkIns, uploads, protocolCalls, aggregatorCalls, budgets, keys }: Parts,
   batched: Batched,
 ): CoordinatorApi {
   const { store } = ctx;
   return {
     publicKey: ctx.key.publicKey,
 
-    createTask: (task, actor) => createTask(ctx, rounds, task, actor),
+    createTask: async (task, actor) => {
+      await budgets.require(task);
+      return createTask(ctx, rounds, task, actor);
+    },
     findTask: (id) => requireTask(ctx, id),
     listTasks: () => store.listTasks(),
     pauseTask: (id, actor) => pauseTask(ctx, id, actor),
@@ -136,6 +143,17 @@ function apiOf(
 
     publishRoster: (bytes, actor) => publishRoster(ctx, bytes, actor),
     findRoster: () => requireRoster(ctx),
+
+    setBudget: (budget, terms, actor) => budgets.setTerms(budget, terms, actor),
+    findBudget: (budget) => budgets.show(budget),
+    listBudgets: () => budgets.list(),
+    forecast: async (id) => {
+      const { task } = await requireTask(ctx, id);
+      const base = requireVersion(await store.findChannel(task.model.name, 'latest'), task.model.name, 'latest');
+      return budgets.forecast(task, base);
+    },
+    listLedger: (after, limit) => store.listLedger(after, limit),
+    acceptLedger: (actor) => budgets.acceptLedger(actor),
 
     uploadModel: (name, file, actor) => uploadModel(ctx, name, file, actor),
     moveChannel: (name, channel, version, actor) => moveChannel(ctx, name, channel, version, actor),

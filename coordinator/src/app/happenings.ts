@@ -3,6 +3,7 @@
  * depends on a listener; a listener never throws into the app.
  */
 import type {
+  BudgetId,
   ClientId,
   Metrics,
   ModelName,
@@ -51,6 +52,18 @@ export type Happening =
       readonly durationMs: number;
     })
   | (InRound & { readonly kind: 'round-abandoned'; readonly reason: AbandonReason; readonly durationMs: number })
+  | {
+      /** A round was reserved in a privacy budget, which then stands at epsilon. */
+      readonly kind: 'budget-charged';
+      readonly at: Instant;
+      readonly task: TaskId;
+      readonly round: RoundId;
+      readonly budget: BudgetId;
+      readonly epsilon: number;
+      readonly limit: number;
+    }
+  /** No round opens: the task is paused. */
+  | { readonly kind: 'budget-refused'; readonly at: Instant; readonly task: TaskId; readonly why: string }
   | { readonly kind: 'task-completed'; readonly at: Instant; readonly task: TaskId; readonly rounds: number }
   | {
       readonly kind: 'client-enrolled';

@@ -4,11 +4,15 @@ import { planOf, reopenAt } from '../domain/plan.ts';
 import { isTerminal, openRound } from '../domain/round.ts';
 import type { Instant } from '../domain/round.ts';
 import type { TaskRecord } from '../ports.ts';
+import { CoordinatorError } from '../errors.ts';
 import type { Context } from './context.ts';
+import { refusalText } from './privacy/budgets.ts';
+import type { Budgets } from './privacy/budgets.ts';
+import { audit } from './versions.ts';
 import { performEffects } from './round-stepping.ts';
 
 /** The new round, or null when the task does not want one now. */
-export async function openNextRound(ctx: Context, id: TaskId): Promise<RoundId | null> {
+export async function openNextRound(ctx: Context, budgets: Budgets, id: TaskId): Promise<RoundId | null> {
   const record = await ctx.store.findTask(id);
   if (record?.status !== 'active') return null;
   if (await completeTask(ctx, record)) return null;
@@ -16,29 +20,58 @@ export async function openNextRound(ctx: Context, id: TaskId): Promise<RoundId |
   if (base === null) return null;
   const now = ctx.clock.now();
   const { state, effects } = openRound(planOf(record.task), now);
-  const round = await ctx.store.transaction('open_round', async (records) => {
-    const inserted = await records.insertRound(id, base.version, state, now);
-    if (inserted !== null) await records.appendRoundEvent(inserted, now, 'open', { baseVersion: base.version });
-    return inserted;
-  });
-  if (round === null) return null;
+  const opened = await ctx.store
+    .transaction('open_round', async (records) => {
+      const round = await records.insertRound(id, base.version, state, now);
+      if (round === null) return null;
+      await records.appendRoundEvent(round, now, 'open', { baseVersion: base.version });
+      const verdict = await budgets.reserve(records, round, record.task, base, now);
+      if (verdict?.kind === 'refused') throw new Unaffordable(refusalText(verdict.why));
+      return { round, charged: verdict?.after ?? [] };
+    })
+    .catch((error: unknown) => refusedBy(ctx, id, error));
+  if (opened === null) return null;
+  const { round, charged } = opened;
+  for (const { budget, epsilon, terms } of charged)
+    ctx.emit({ kind: 'budget-charged', at: now, task: id, round, budget, epsilon, limit: terms.epsilon });
   ctx.emit({ kind: 'round-opened', at: now, task: id, round, baseVersion: base.version });
   await performEffects(ctx, round, effects);
   return round;
+}
+
+/** Takes the round back with its transaction. */
+class Unaffordable extends Error {
+  override readonly name = 'Unaffordable';
+}
+
+/** The task is paused, not spun: an operator raises the budget or restores the ledger, and resumes it. */
+async function refusedBy(ctx: Context, task: TaskId, error: unknown): Promise<null> {
+  const stale = error instanceof CoordinatorError && (error.code === 'LEDGER_STALE' || error.code === 'LEDGER_BROKEN');
+  if (!(error instanceof Unaffordable) && !stale) throw error;
+  const why = error.message;
+  const at = ctx.clock.now();
+  const paused = await ctx.store.transaction('pause_task', async (records) => {
+    const changed = await records.setTaskStatus(task, ['active'], 'paused', at);
+    if (changed) await audit(records, at, 'system', 'task.paused', task, { why });
+    return changed;
+  });
+  await ctx.queue.unschedule(task);
+  if (paused) ctx.emit({ kind: 'budget-refused', at, task, why });
+  return null;
 }
 
 /**
  * What follows when a round has ended, or when nobody knows whether one did: a continuous task opens its next round, now or
  * after its pause; a scheduled one waits for its schedule. @returns the round opened, or whether something else was done
  */
-export async function continueTask(ctx: Context, id: TaskId): Promise<RoundId | boolean> {
+export async function continueTask(ctx: Context, budgets: Budgets, id: TaskId): Promise<RoundId | boolean> {
   const record = await ctx.store.findTask(id);
   if (record?.status !== 'active') return false;
   if (await completeTask(ctx, record)) return true;
   if (record.task.schedule.kind !== 'continuous') return false;
   const at = await continuesAt(ctx, id);
   if (at === null) return false;
-  if (at <= ctx.clock.now()) return (await openNextRound(ctx, id)) ?? false;
+  if (at <= ctx.clock.now()) return (await openNextRound(ctx, budgets, id)) ?? false;
   await ctx.queue.add({ kind: 'open-round', task: id }, { at, key: `reopen-${id}-${at}` });
   return false;
 }

@@ -8,6 +8,7 @@ import type { Candidate, Effect, Instant, RoundEvent, Step } from '../domain/rou
 import type { Records, RoundRecord, VersionRecord } from '../ports.ts';
 import type { Context } from './context.ts';
 import { openSession } from './open-session.ts';
+import type { Budgets } from './privacy/budgets.ts';
 import type { Protocols } from './protocols.ts';
 import { onRoster } from './secagg/rosters.ts';
 import { manifested } from './versions.ts';
@@ -26,6 +27,7 @@ export interface Occurrence {
 export interface Means {
   readonly ctx: Context;
   readonly protocols: Protocols;
+  readonly budgets: Budgets;
 }
 
 export interface Advance {
@@ -68,7 +70,7 @@ async function wouldChange(means: Means, id: RoundId): Promise<boolean> {
 }
 
 async function decide(means: Means, records: Records, id: RoundId, occurrence?: Occurrence): Promise<Advance | null> {
-  const { ctx } = means;
+  const { ctx, budgets } = means;
   const round = await records.lockRound(id);
   if (round === null || isTerminal(round.state)) return null;
   const now = ctx.clock.now();
@@ -77,6 +79,7 @@ async function decide(means: Means, records: Records, id: RoundId, occurrence?: 
   const next = step(round.state, event);
   if (next.state === round.state) return null;
   await records.updateRound(id, next.state, now);
+  await budgets.settle(records, id, round.state, next.state, now);
   const published = await writeEffects(means, records, round, next, now, occurrence?.metrics ?? {});
   await records.appendRoundEvent(id, now, next.state.kind, { ...timelineOf(next), ...occurrence?.detail });
   return { round, step: next, now, published };

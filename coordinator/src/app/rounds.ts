@@ -6,8 +6,9 @@ import type { Context } from './context.ts';
 import { continueTask, openNextRound } from './round-opening.ts';
 import { happeningOf } from './round-happening.ts';
 import { advanceRound } from './round-stepping.ts';
-import type { Advance, Occurrence } from './round-stepping.ts';
+import type { Advance, Means, Occurrence } from './round-stepping.ts';
 import { aggregateRound, evaluateRound } from './round-work.ts';
+import type { Budgets } from './privacy/budgets.ts';
 import type { Protocols } from './protocols.ts';
 
 export interface RoundsListener {
@@ -20,14 +21,16 @@ export interface RoundsListener {
 export class Rounds {
   readonly #ctx: Context;
   readonly #protocols: Protocols;
+  readonly #budgets: Budgets;
   readonly #listener: RoundsListener;
   readonly #nudges: Coalesced<RoundId>;
   /** Rounds that look for a cohort: those that a check-in concerns. Another process's rounds are found by the reconciler. */
   readonly #open = new Set<RoundId>();
 
-  constructor(ctx: Context, protocols: Protocols, listener: RoundsListener) {
+  constructor(ctx: Context, protocols: Protocols, budgets: Budgets, listener: RoundsListener) {
     this.#ctx = ctx;
     this.#protocols = protocols;
+    this.#budgets = budgets;
     this.#listener = listener;
     this.#nudges = new Coalesced(async (id) => {
       try {
@@ -54,20 +57,20 @@ export class Rounds {
   }
 
   async open(task: TaskId): Promise<void> {
-    const id = await openNextRound(this.#ctx, task);
+    const id = await openNextRound(this.#ctx, this.#budgets, task);
     if (id !== null) this.#opened(id);
   }
 
   /** @returns whether a round was opened, or the task completed */
   async continue(task: TaskId): Promise<boolean> {
-    const continued = await continueTask(this.#ctx, task);
+    const continued = await continueTask(this.#ctx, this.#budgets, task);
     if (typeof continued === 'string') this.#opened(continued);
     return continued !== false;
   }
 
   /** Moves the round on by what the records show, or by an occurrence. @returns whether it moved */
   async step(id: RoundId, occurrence?: Occurrence): Promise<boolean> {
-    const advance = await advanceRound({ ctx: this.#ctx, protocols: this.#protocols }, id, occurrence);
+    const advance = await advanceRound(this.#means(), id, occurrence);
     if (advance !== null) await this.#follow(advance, occurrence);
     return advance !== null;
   }
@@ -89,6 +92,10 @@ export class Rounds {
   /** Resolves when no nudge is being worked on. */
   async idle(): Promise<void> {
     await this.#nudges.idle();
+  }
+
+  #means(): Means {
+    return { ctx: this.#ctx, protocols: this.#protocols, budgets: this.#budgets };
   }
 
   #opened(id: RoundId): void {

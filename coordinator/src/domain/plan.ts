@@ -18,6 +18,7 @@ export function planOf(task: Task): RoundPlan {
     reportMs: Math.round(cohort.reportSeconds * 1000),
     graceMs: Math.round(cohort.graceSeconds * 1000),
     workMs: WORK_MS,
+    charged: task.protection.kind !== 'clear' && task.protection.privacy !== null,
     protocol: protocolOf(task.protection),
   };
 }

@@ -24,6 +24,8 @@ export interface RoundPlan {
   readonly graceMs: number;
   /** How long aggregation and evaluation may each take before the round is abandoned. */
   readonly workMs: number;
+  /** Whether the round is in the privacy ledger. */
+  readonly charged: boolean;
   /** The protocol around the updates; null where there is none. */
   readonly protocol: ProtocolPlan | null;
 }

@@ -22,6 +22,7 @@ export const PLAN: RoundPlan = {
   reportMs: 10_000,
   graceMs: 2_000,
   workMs: 5_000,
+  charged: false,
   protocol: null,
 };
 

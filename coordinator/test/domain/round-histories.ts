@@ -54,6 +54,7 @@ export const plans: fc.Arbitrary<RoundPlan> = fc
     reportMs: fc.integer({ min: 1, max: 5_000 }),
     graceMs: fc.integer({ min: 0, max: 1_000 }),
     workMs: fc.integer({ min: 1, max: 2_000 }),
+    charged: fc.constant(false),
     protocol: fc.oneof(
       { weight: 1, arbitrary: fc.constant(null) },
       {

@@ -16,6 +16,7 @@ export const PLAN: RoundPlan = {
   reportMs: 2_000,
   graceMs: 3_000,
   workMs: 4_000,
+  charged: false,
   protocol: null,
 };
 const SECURE: RoundPlan = { ...PLAN, protocol: { by: 'cohort', stepMs: 500 } };

@@ -4,6 +4,7 @@ import * as audit from './audit.ts';
 import * as clients from './clients.ts';
 import * as cohort from './cohort.ts';
 import * as credentials from './credentials.ts';
+import * as ledger from './ledger.ts';
 import * as models from './models.ts';
 import type { Queryable } from './queryable.ts';
 import * as rounds from './rounds.ts';
@@ -75,6 +76,10 @@ const OPERATIONS = {
   moveChannel: models.moveChannel,
   listModels: models.listModels,
   listVersions: models.listVersions,
+  lockLedger: ledger.lockLedger,
+  ledgerHead: ledger.ledgerHead,
+  insertLedger: ledger.insertLedger,
+  listLedger: ledger.listLedger,
   appendAudit: audit.appendAudit,
   listAudit: audit.listAudit,
 } satisfies {
