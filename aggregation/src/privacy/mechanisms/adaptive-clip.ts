@@ -15,7 +15,7 @@ export interface ClipRule {
   readonly rate: number;
 }
 
-/** Section 3.1 of the paper: the median, and a step that halves or doubles a clip in some four rounds. */
+/** As in the paper: the median, and a step that halves or doubles a clip in seven rounds at the fastest. */
 export const DEFAULT_CLIP_RULE: ClipRule = { quantile: 0.5, rate: 0.2 };
 
 /** The deviation that the paper proposes for the noise on the count of a cohort: n / 20. */

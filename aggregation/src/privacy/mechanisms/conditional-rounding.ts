@@ -1,6 +1,6 @@
 /**
  * Unbiased rounding that is repeated until the integer vector is short enough: Kairouz, Liu and Steinke, "The Distributed Discrete
- * Gaussian Mechanism" (2021), section 4.1 and proposition 22. Rounding can lengthen a vector by sqrt(d); conditioned, by about sqrt(d) / 2.
+ * Gaussian Mechanism" (2021), proposition 22. Rounding can lengthen a vector by sqrt(d); conditioned, by about sqrt(d) / 2.
  */
 import { keyStream } from '@carapace/crypto';
 import type { RandomSource } from '@carapace/crypto';

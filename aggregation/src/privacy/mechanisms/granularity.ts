@@ -1,6 +1,6 @@
 /**
  * How fine the integers may be: the step gamma of the lattice, in closed form, such that the sum of a whole cohort stays within its
- * modulus by a number of standard deviations (Kairouz, Liu and Steinke 2021, section 5.2; Agarwal, Kairouz and Liu 2021, section 5;
+ * modulus by a number of standard deviations (Kairouz, Liu and Steinke 2021; Agarwal, Kairouz and Liu 2021;
  * `distributed_dp/ddpquery_utils.py` of google-research/federated solves the same equation).
  */
 import { roundingSlack } from './conditional-rounding.ts';
@@ -60,7 +60,7 @@ export function wrapProbability(
   noise: { readonly kind: 'skellam' | 'discrete-gaussian'; readonly variance: number },
 ): number {
   if (noise.kind === 'discrete-gaussian') {
-    // Canonne, Kamath and Steinke 2020, lemma 33: sub-Gaussian with its parameter as the variance.
+    // Canonne, Kamath and Steinke 2020: sub-Gaussian with its parameter as the variance.
     return Math.min(1, 2 * Math.exp(-(limit ** 2) / (2 * (subGaussian + noise.variance))));
   }
   // The cumulant of Skellam noise is variance (cosh t - 1). Newton's method on the derivative of the exponent, from where it is convex.

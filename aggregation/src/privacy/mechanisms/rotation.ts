@@ -1,6 +1,6 @@
 /**
  * A random rotation that all clients of a round share: it spreads what is concentrated, so that no coordinate of the sum leaves the
- * modulus (Kairouz, Liu and Steinke, "The Distributed Discrete Gaussian Mechanism", 2021, section 4; Suresh et al. 2017).
+ * modulus (Kairouz, Liu and Steinke, "The Distributed Discrete Gaussian Mechanism", 2021; Suresh et al. 2017).
  *
  * Nothing is padded. With p the largest power of two up to the dimension d, the first p coordinates are flipped by random signs and
  * Hadamard transformed, and then, with other signs, the last p: an orthogonal map of d coordinates, two halves of which overlap. After

@@ -25,7 +25,7 @@ export function bandedSquareRoot(band: number): Int32Array {
 /**
  * Largest squared norm of the sum of the columns that one person's contributions fall on, times 2^24. For coefficients that are not
  * negative and fall it is reached by the earliest ones, as close together as they may be, all in the same direction (Kalinin and
- * Lampert 2024, theorem 2). With a band of at most the distance no two columns meet: then it is their number times one column.
+ * Lampert 2024; a test goes through all patterns). With a band of at most the distance no two columns meet: then it is their number times one column.
  * @throws AggregationError `MECHANISM_PARAMETERS`
  */
 export function toeplitzSensitivitySquared(

@@ -94,7 +94,7 @@ export function treeStep(plan: TreePlan, state: TreeState, sum: Float64Array, ra
   const released = sum.slice();
   const leaf = (state.step % plan.restartEvery) + 1;
   const height = trailingZeros(leaf);
-  const key = random.bytes(32);
+  const key = random.bytes(32).slice();
   addNodeNoise(plan.node, key, released, 1);
   for (const node of state.open) if (node.height < height) addNodeNoise(plan.node, node.key, released, -1);
   const open = [...state.open.filter((node) => node.height > height), { height, key }];

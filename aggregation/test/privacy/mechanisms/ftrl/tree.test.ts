@@ -26,9 +26,9 @@ function bruteForce(steps: number, most: number, apart: number, restartEvery: nu
   }
   let best = 0;
   for (let pattern = 0; pattern < 2 ** steps; pattern++) {
-    const steps_ = Array.from({ length: steps }, (_, i) => i).filter((i) => (pattern >> i) & 1);
-    if (steps_.length > most || steps_.some((step, i) => i > 0 && step - steps_[i - 1]! < apart)) continue;
-    const value = nodes.reduce((sum, [from, to]) => sum + steps_.filter((s) => s >= from && s < to).length ** 2, 0);
+    const chosen = Array.from({ length: steps }, (_, i) => i).filter((i) => (pattern >> i) & 1);
+    if (chosen.length > most || chosen.some((step, i) => i > 0 && step - chosen[i - 1]! < apart)) continue;
+    const value = nodes.reduce((sum, [from, to]) => sum + chosen.filter((s) => s >= from && s < to).length ** 2, 0);
     best = Math.max(best, value);
   }
   return best;
@@ -43,15 +43,10 @@ describe('the sensitivity of a tree', () => {
     [8, 8, 1, 120],
     [24, 8, 3, 88],
     [1600, 1, 1, 11],
+    // Gboard, in google-research/federated dp_ftrl; the time is held by the bench.
+    [2000, 6, 314, 79],
   ])('of %i steps, %i participations, %i apart is %i', (steps, most, apart, expected) => {
     expect(treeSensitivitySquared(steps, { most, apart })).toBe(expected);
-  });
-
-  test('of 2000 steps, 6 participations, 314 apart is 79, in less than a second', () => {
-    // google-research/federated dp_ftrl, blog post on Gboard: 348 s there.
-    const started = performance.now();
-    expect(treeSensitivitySquared(2000, { most: 6, apart: 314 })).toBe(79);
-    expect(performance.now() - started).toBeLessThan(1000);
   });
 
   test('is what going through all patterns gives, with restarts and without', () => {
