@@ -33,6 +33,22 @@ export const AGGREGATION_ERRORS = {
     'Weigh with the number of examples, at most the largest weight.',
   ],
   QUANTISE_RANGE: ['An integer does not fit its lane.', 'Use the parameters that the vector was quantised with.'],
+  PRIVACY_EVENT_INVALID: [
+    'A privacy event is of an unknown kind, or has an unknown key or a parameter that is not a number in range.',
+    'The message names the key, what was found and what is allowed; docs/privacy/accounting.md lists the events.',
+  ],
+  PRIVACY_EVENT_UNSUPPORTED: [
+    'No bound is known for an event under that relation, with that engine. It is refused: to leave it out would understate the loss.',
+    'Ask under another relation or with another engine; docs/privacy/accounting.md has the table of what goes together.',
+  ],
+  PRIVACY_QUERY_INVALID: [
+    'An epsilon, a delta, a tolerance or a target of calibration is not a number in range.',
+    'The message says what was found and what is allowed.',
+  ],
+  PRIVACY_TARGET_UNREACHABLE: [
+    'No value of the parameter that was to be calibrated meets the target.',
+    'Allow a larger epsilon or delta, fewer rounds, more noise or a larger population: the message gives what the best value reaches.',
+  ],
   SAFETENSORS_INVALID: [
     'A safetensors file is malformed or holds tensors other than float32.',
     'Save the model again, with every tensor as float32.',

@@ -25,6 +25,17 @@ export type { ClientId, Digest, ModelName, RoundId, TaskId, UpdateId } from './i
 export { defaultPolicies, layoutOf } from './layout.ts';
 export type { Layout, Slot, TensorPolicy, TensorSpec } from './layout.ts';
 export { parseTask } from './parse-task.ts';
+export { PrivacyAccount } from './privacy/account.ts';
+export { calibrate } from './privacy/calibrate.ts';
+export type { Calibrated, Calibration } from './privacy/calibrate.ts';
+export { canonicalCharges, canonicalEvent } from './privacy/events/canonical.ts';
+export { RELATIONS } from './privacy/events/event.ts';
+export type { Charge, PrivacyEvent, Relation } from './privacy/events/event.ts';
+export { parseCharges, parsePrivacyEvent } from './privacy/events/parse-charges.ts';
+export { PRIVACY_ENGINE_VERSION, PRIVACY_ENGINES, privacyDelta, privacyEpsilon } from './privacy/query.ts';
+export type { PrivacyAnswer, PrivacyEngine, QueryOptions } from './privacy/query.ts';
+export { checkReferences } from './privacy/reference/check.ts';
+export type { ReferenceResult } from './privacy/reference/check.ts';
 export { parseSafetensors, safetensorsHeader } from './safetensors.ts';
 export type { NamedTensor, SafetensorsFile } from './safetensors.ts';
 export type { Invitation, Standing } from './secagg/client/advertise-keys.ts';
