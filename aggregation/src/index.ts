@@ -67,13 +67,6 @@ export { integerNorms, l1Bound } from './privacy/mechanisms/integer-norm.ts';
 export type { IntegerNorms } from './privacy/mechanisms/integer-norm.ts';
 export type { LatticePlan, LatticeSettings } from './privacy/mechanisms/lattice-plan.ts';
 export { addLocalNoise, describeLocal, planLocal } from './privacy/mechanisms/local.ts';
-export { PrivacyAccount } from './privacy/account.ts';
-export { calibrate } from './privacy/calibrate.ts';
-export type { Charge, PrivacyEvent, Relation } from './privacy/events/event.ts';
-export { RELATIONS } from './privacy/events/event.ts';
-export { parseCharges, parsePrivacyEvent } from './privacy/events/parse-charges.ts';
-export { PRIVACY_ENGINE_VERSION, privacyDelta, privacyEpsilon } from './privacy/query.ts';
-export type { PrivacyAnswer, PrivacyEngine } from './privacy/query.ts';
 export {
   eventOf,
   noisePlan,
@@ -86,6 +79,17 @@ export {
 export type { Hiding, NoisyCohort } from './privacy/user-level.ts';
 export { centre, wrap } from './privacy/mechanisms/modulus.ts';
 export { rotationSeed, rotationWidth } from './privacy/mechanisms/rotation.ts';
+export { PrivacyAccount } from './privacy/account.ts';
+export { calibrate } from './privacy/calibrate.ts';
+export type { Calibrated, Calibration } from './privacy/calibrate.ts';
+export { canonicalCharges, canonicalEvent } from './privacy/events/canonical.ts';
+export { RELATIONS } from './privacy/events/event.ts';
+export type { Charge, PrivacyEvent, Relation } from './privacy/events/event.ts';
+export { parseCharges, parsePrivacyEvent } from './privacy/events/parse-charges.ts';
+export { PRIVACY_ENGINE_VERSION, PRIVACY_ENGINES, privacyDelta, privacyEpsilon } from './privacy/query.ts';
+export type { PrivacyAnswer, PrivacyEngine, QueryOptions } from './privacy/query.ts';
+export { checkReferences } from './privacy/reference/check.ts';
+export type { ReferenceResult } from './privacy/reference/check.ts';
 export { parseSafetensors, safetensorsHeader } from './safetensors.ts';
 export type { NamedTensor, SafetensorsFile } from './safetensors.ts';
 export type { Invitation, Standing } from './secagg/client/advertise-keys.ts';

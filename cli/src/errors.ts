@@ -59,7 +59,15 @@ const CODED = new Set([
   'CryptoError',
   'SimulationError',
 ]);
-const USAGE = new Set(['TASK_INVALID', 'CONFIG_INVALID', 'JOIN_LINK_INVALID', 'MODEL_INVALID', 'REQUEST_INVALID']);
+const USAGE = new Set([
+  'PRIVACY_EVENT_INVALID',
+  'PRIVACY_QUERY_INVALID',
+  'TASK_INVALID',
+  'CONFIG_INVALID',
+  'JOIN_LINK_INVALID',
+  'MODEL_INVALID',
+  'REQUEST_INVALID',
+]);
 const REFUSED = new Set(['CLIENT_REVOKED', 'ENROLMENT_REFUSED', 'COORDINATOR_UNTRUSTED']);
 
 export function exitCodeOf(error: unknown): number {

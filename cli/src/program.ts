@@ -7,6 +7,7 @@ import { addClientVerbs } from './verbs/client.ts';
 import { addCoordinatorVerb } from './verbs/coordinator.ts';
 import { addDoctorVerb } from './verbs/doctor.ts';
 import { addModelVerbs } from './verbs/model.ts';
+import { addPrivacyVerbs } from './verbs/privacy.ts';
 import { addRosterVerbs } from './verbs/roster.ts';
 import { addRoundVerbs } from './verbs/round.ts';
 import { addTaskVerbs } from './verbs/task.ts';
@@ -35,6 +36,7 @@ Environment: CARAPACE_URL, CARAPACE_KEY (operator commands), CARAPACE_JOIN (clie
   addModelVerbs(program, io);
   addRosterVerbs(program, io);
   addTokenVerbs(program, io);
+  addPrivacyVerbs(program, io);
   addDoctorVerb(program, io);
   return program;
 }
