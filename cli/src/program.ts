@@ -3,6 +3,8 @@ import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import type { Io } from './io.ts';
 import { addAggregatorVerb } from './verbs/aggregator.ts';
+import { addAuditVerbs } from './verbs/audit.ts';
+import { addBudgetVerbs } from './verbs/budget.ts';
 import { addClientVerbs } from './verbs/client.ts';
 import { addCoordinatorVerb } from './verbs/coordinator.ts';
 import { addDoctorVerb } from './verbs/doctor.ts';
@@ -35,6 +37,8 @@ Environment: CARAPACE_URL, CARAPACE_KEY (operator commands), CARAPACE_JOIN (clie
   addRoundVerbs(program, io);
   addModelVerbs(program, io);
   addRosterVerbs(program, io);
+  addBudgetVerbs(program, io);
+  addAuditVerbs(program, io);
   addTokenVerbs(program, io);
   addPrivacyVerbs(program, io);
   addDoctorVerb(program, io);

@@ -20,6 +20,8 @@ export interface ClientOptions {
   readonly aggregator?: string;
   readonly requireSecagg?: boolean;
   readonly minCohort?: number;
+  readonly maxEpsilon?: number;
+  readonly delta?: number;
 }
 
 /** Under which the coordinator learns nothing but sums. */
@@ -59,13 +61,15 @@ export function pinsOf({ authority, aggregator }: Pick<ClientOptions, 'authority
 }
 
 /** An authority that is pinned is one that is required: the coordinator's own word is not enough any more. */
-function policyOf({ requireSecagg = false, minCohort, authority }: ClientOptions, maxEpochs: number): Policy {
+function policyOf(options: ClientOptions, maxEpochs: number): Policy {
+  const { requireSecagg = false, minCohort, authority } = options;
   const floor = DEFAULT_POLICY.secagg;
   if (minCohort !== undefined && (!Number.isInteger(minCohort) || minCohort < floor.minimumCohort))
     throw new CliError('USAGE_INVALID', `--min-cohort must be a whole number from ${floor.minimumCohort} on`);
   return {
     ...DEFAULT_POLICY,
     maxEpochs,
+    privacy: limitOf(options),
     protections: requireSecagg ? HIDING : DEFAULT_POLICY.protections,
     secagg: {
       ...floor,
@@ -74,6 +78,14 @@ function policyOf({ requireSecagg = false, minCohort, authority }: ClientOptions
       acceptCoordinatorRoster: authority === undefined,
     },
   };
+}
+
+/** @throws CliError `USAGE_INVALID` */
+function limitOf({ maxEpsilon, delta = 1e-6 }: ClientOptions): Policy['privacy'] {
+  if (maxEpsilon === undefined) return null;
+  if (!(maxEpsilon > 0 && maxEpsilon <= 10_000)) throw new CliError('USAGE_INVALID', '--max-epsilon must be above 0');
+  if (!(delta >= 1e-30 && delta < 0.5)) throw new CliError('USAGE_INVALID', '--delta must be from 1e-30 to below 0.5');
+  return { epsilon: maxEpsilon, delta };
 }
 
 function keyOf(option: string, text: string, printedBy: string): PublicKey {
@@ -113,6 +125,8 @@ function describe(event: ClientEvent): string | null {
       return `${event.round}: masks with ${event.cohort - 1} others, ${event.threshold} of ${event.cohort} needed to take them off (${event.mode}); ${trustText(event.trust)}`;
     case 'sharing':
       return `${event.round}: an update of ${event.cohort} in two shares, one for ${event.aggregator}; ${sharesText(event.trust)}`;
+    case 'private':
+      return `${event.round}: noise of ${event.noiseMultiplier} times the clip${ownText(event)}`;
     case 'unmasked':
       return `${event.round}: helped to unmask the sum of ${event.survivors}`;
     case 'left-out':
@@ -132,6 +146,10 @@ function describe(event: ClientEvent): string | null {
     case 'stopped':
       return 'stopped';
   }
+}
+
+function ownText({ epsilon, limit }: { readonly epsilon: number | null; readonly limit: number | null }): string {
+  return epsilon === null || limit === null ? '' : `; given away by then: epsilon ${epsilon.toFixed(3)} of ${limit}`;
 }
 
 function sharesText({ roster, aggregator }: SharesTrust): string {

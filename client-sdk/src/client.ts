@@ -114,6 +114,7 @@ class Session {
       calls,
       call: (attempt) => this.#call(attempt),
       floor: policy.secagg,
+      limit: policy.privacy,
       waitSeconds,
       random,
       onEvent,

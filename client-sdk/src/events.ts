@@ -29,6 +29,14 @@ export type ClientEvent =
       readonly aggregator: ClientId;
       readonly trust: SharesTrust;
     }
+  | {
+      /** With noise; what this device has given away after the round, where it counts against a limit of its own. */
+      readonly kind: 'private';
+      readonly round: RoundId;
+      readonly noiseMultiplier: string;
+      readonly epsilon: number | null;
+      readonly limit: number | null;
+    }
   | { readonly kind: 'unmasked'; readonly round: RoundId; readonly survivors: number }
   | { readonly kind: 'left-out'; readonly round: RoundId; readonly reason: string }
   | { readonly kind: 'note'; readonly message: string }

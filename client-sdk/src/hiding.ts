@@ -5,6 +5,7 @@ import type { ClientFloor, RosterKeys, RoundId } from '@carapace/aggregation';
 import type { RandomSource } from '@carapace/crypto';
 import type { Calls, ReadStep } from './coordinator-calls.ts';
 import type { ClientEvent } from './events.ts';
+import type { PrivacyLimit } from './policy.ts';
 import type { Membership, StateDirectory } from './state/state-directory.ts';
 
 export interface Hiding {
@@ -23,6 +24,7 @@ export interface HidingMeans {
   /** Tries a call until it is answered. */
   readonly call: <T>(attempt: () => Promise<T>) => Promise<T>;
   readonly floor: ClientFloor;
+  readonly limit: PrivacyLimit | null;
   readonly waitSeconds: number;
   readonly random: RandomSource;
   readonly onEvent: (event: ClientEvent) => void;

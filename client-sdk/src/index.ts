@@ -15,7 +15,7 @@ export { formatJoinLink, parseJoinLink } from './join-link.ts';
 export type { JoinLink } from './join-link.ts';
 export type { LocalResult, LocalTrainer, LocalWork } from './local-trainer.ts';
 export { DEFAULT_POLICY } from './policy.ts';
-export type { Policy } from './policy.ts';
+export type { Policy, PrivacyLimit } from './policy.ts';
 export { ShareAggregator } from './share-aggregator.ts';
 export type { ShareAggregatorOptions } from './share-aggregator.ts';
 export { openTfjsEngine } from './training/tfjs/engine.ts';

@@ -8,6 +8,13 @@ export interface Policy {
   readonly maxParameters: number;
   /** What a session of secure aggregation, or of shares, must grant at least. */
   readonly secagg: ClientFloor;
+  /** What this device gives away in all, in epsilon at delta, by its own count; null sets no limit. */
+  readonly privacy: PrivacyLimit | null;
+}
+
+export interface PrivacyLimit {
+  readonly epsilon: number;
+  readonly delta: number;
 }
 
 export const DEFAULT_POLICY: Policy = {
@@ -15,12 +22,15 @@ export const DEFAULT_POLICY: Policy = {
   maxEpochs: 100,
   maxParameters: 500_000_000,
   secagg: DEFAULT_FLOOR,
+  privacy: null,
 };
 
 /** Why this device takes no part, or null. */
 export function objection(policy: Policy, { protection, training, model }: Assignment): string | null {
   if (!policy.protections.includes(protection.kind))
     return `this device does not take part with the protection ${protection.kind}`;
+  if (policy.privacy !== null && protection.kind === 'clear')
+    return 'this device gives nothing without noise, and the round adds none';
   if (training.epochs > policy.maxEpochs)
     return `${training.epochs} epochs are above this device's limit of ${policy.maxEpochs}`;
   const parameters = model.tensors.reduce(

@@ -3,6 +3,7 @@
  * before a word of it is sent, so that after a crash the same bytes are sent again and no secret is made twice.
  */
 import {
+  contextOf,
   decodeClientState,
   decodeSession,
   encodeClientState,
@@ -21,11 +22,15 @@ import type {
   Digest,
   Layout,
   RoundId,
+  Session,
 } from '@carapace/aggregation';
 import type { MessageStep, ReadStep } from './coordinator-calls.ts';
 import { ClientError } from './errors.ts';
+import type { RandomSource } from '@carapace/crypto';
 import { awaitMessage, floorWithSerial, noteRoster, rosterKeysOf } from './hiding.ts';
 import type { Hiding, HidingMeans } from './hiding.ts';
+import { ownNoise } from './own-noise.ts';
+import type { OwnNoise } from './own-noise.ts';
 import { ProblemError } from './transport/problem-error.ts';
 
 type Keyed = Extract<ClientState, { phase: 'keyed' }>;
@@ -44,10 +49,16 @@ export class SecureAggregation {
    */
   async agree(assignment: Assignment, layout: Layout, signal: AbortSignal): Promise<Hiding> {
     const state = await this.#agreed(assignment, layout, signal);
+    const { session } = state;
+    const { minimumSurvivors, quantiser, cohort } = session;
+    const noise =
+      state.phase === 'masked'
+        ? null
+        : await ownNoise(this.#means, assignment, layout, { clients: cohort.length, minimumSurvivors, quantiser });
     return {
       ready: state.phase === 'masked' ? state.outbox : null,
       masked: true,
-      hide: (delta, examples) => this.#mask(state, delta, examples),
+      hide: (delta, examples) => this.#mask(state, noise, delta, examples),
     };
   }
 
@@ -73,11 +84,18 @@ export class SecureAggregation {
   }
 
   /** The update under its masks, journalled: the bytes to upload. */
-  async #mask(state: Keyed | Masked, delta: Float32Array, examples: number): Promise<Uint8Array> {
+  async #mask(
+    state: Keyed | Masked,
+    noise: OwnNoise | null,
+    delta: Float32Array,
+    examples: number,
+  ): Promise<Uint8Array> {
     if (state.phase === 'masked') return state.outbox;
     const { session } = state;
-    const weight = Math.min(examples, session.quantiser.maxWeight);
-    const lanes = quantise(delta, weight, session.quantiser, lanesOf(session), this.#means.random);
+    const lanes =
+      noise === null
+        ? quantised(session, delta, examples, this.#means.random)
+        : await noise.lanes(delta, contextOf(session), lanesOf(session));
     const masked = await this.#step(session.round, state, { kind: 'input', lanes });
     if (masked.phase !== 'masked') throw new Error('an input that was taken is masked');
     return masked.outbox;
@@ -238,6 +256,11 @@ export class SecureAggregation {
     const kept = await this.#means.state.protocol();
     return kept?.round === round ? decodeClientState(kept.state) : null;
   }
+}
+
+function quantised(session: Session, delta: Float32Array, examples: number, random: RandomSource): Uint32Array {
+  const weight = Math.min(examples, session.quantiser.maxWeight);
+  return quantise(delta, weight, session.quantiser, lanesOf(session), random);
 }
 
 export function workOf({ model, training, protection }: Assignment, layout: Layout): Digest {

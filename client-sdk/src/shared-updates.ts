@@ -1,9 +1,17 @@
 /** This client's part in shares mode: one message, with a share for the coordinator and a sealed seed for the second aggregator. */
-import { encodeShares, joinShares, openAggregatorKey, quantise, sharesLanesOf } from '@carapace/aggregation';
+import {
+  encodeShares,
+  joinShares,
+  openAggregatorKey,
+  quantise,
+  sharesContextOf,
+  sharesLanesOf,
+} from '@carapace/aggregation';
 import type { Assignment, Judged, Layout, SharesPart } from '@carapace/aggregation';
 import { ClientError } from './errors.ts';
 import { awaitMessage, floorWithSerial, noteRoster, rosterKeysOf } from './hiding.ts';
 import type { Hiding, HidingMeans } from './hiding.ts';
+import { ownNoise } from './own-noise.ts';
 import { workOf } from './secure-aggregation.ts';
 
 export class SharedUpdates {
@@ -24,12 +32,22 @@ export class SharedUpdates {
     const key = agreed(
       openAggregatorKey(session, await awaitMessage(this.#means, assignment.round, 'masked-input', signal)),
     );
+    const { minimumSurvivors, quantiser, cohort } = session;
+    const noise = await ownNoise(this.#means, assignment, layout, {
+      clients: cohort.length,
+      minimumSurvivors,
+      quantiser,
+    });
     return {
       ready: null,
       masked: false,
       hide: async (delta, examples) => {
-        const weight = Math.min(examples, session.quantiser.maxWeight);
-        const lanes = quantise(delta, weight, session.quantiser, sharesLanesOf(session), random);
+        const format = sharesLanesOf(session);
+        const weight = Math.min(examples, quantiser.maxWeight);
+        const lanes =
+          noise === null
+            ? quantise(delta, weight, quantiser, format, random)
+            : await noise.lanes(delta, sharesContextOf(session), format);
         return encodeShares(part, key, lanes, state.key, random);
       },
     };

@@ -93,6 +93,7 @@ class Member {
       calls: new Proxy(calls, { get: (target, name) => target[name as keyof Calls] ?? untold }) as Calls,
       call: (attempt) => attempt(),
       floor: DEFAULT_POLICY.secagg,
+      limit: null,
       waitSeconds: 0,
       random: systemRandom,
       onEvent: (event) => this.events.push(event),

@@ -1,6 +1,7 @@
 /** `@carapace/coordinator`: the round machine and the service around it. */
 export type { CoordinatorApi } from './app/api.ts';
 export type { Happening, Listener } from './app/happenings.ts';
+export { readPrivacyLedger } from './app/privacy/audit.ts';
 export { parseConfig } from './config.ts';
 export type { Config } from './config.ts';
 export { ABANDON_REASONS } from './domain/round.ts';
@@ -12,6 +13,7 @@ export type { Extras, Running } from './main.ts';
 export type {
   ClientRecord,
   Evaluator,
+  LedgerRecord,
   ModelRecord,
   ParticipantRecord,
   RoundEventRecord,

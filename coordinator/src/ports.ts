@@ -478,6 +478,8 @@ export interface OpeningInput {
   readonly base: Digest;
   readonly tensors: readonly TensorSpec[];
   readonly strategy: Task['strategy'];
+  /** What the lanes hold: quantised updates, or updates with noise. */
+  readonly protection: Task['protection'];
   readonly order: OpenOrder;
 }
 

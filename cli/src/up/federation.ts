@@ -1,6 +1,6 @@
 /** `carapace up`: coordinator in this process, clients in theirs, a task between them, a story of it all. */
 import { join } from 'node:path';
-import { parseModelName, parseTask, parseTaskId } from '@carapace/aggregation';
+import { parseBudgetId, parseModelName, parseTask, parseTaskId } from '@carapace/aggregation';
 import type { ClientId, ModelName, TaskId } from '@carapace/aggregation';
 import { buildShippedModel, formatJoinLink } from '@carapace/client-sdk';
 import { parseConfig } from '@carapace/coordinator';
@@ -18,7 +18,8 @@ import { ClientProcesses } from './client-processes.ts';
 import type { Ended } from './client-processes.ts';
 import { jsonReporter } from './json-reporter.ts';
 import { narrator } from './narrator.ts';
-import type { Beginning, Reporter, Summary } from './reporter.ts';
+import { planNoise } from './plan-noise.ts';
+import type { Beginning, NamedNoise, Reporter, Summary } from './reporter.ts';
 import type { UpOptions } from './up-options.ts';
 
 const USUAL_PORT = 7878;
@@ -42,7 +43,15 @@ class Federation {
   readonly #aggregator: AggregatorProcess;
   /** Resolves when the task has all its rounds; rejects when it cannot get them. */
   readonly #done = Promise.withResolvers<void>();
-  #tally = { rounds: 0, version: 0, testAccuracy: null as number | null, bytesUp: 0, bytesDown: 0, abandoned: 0 };
+  #tally = {
+    rounds: 0,
+    version: 0,
+    testAccuracy: null as number | null,
+    epsilon: null as number | null,
+    bytesUp: 0,
+    bytesDown: 0,
+    abandoned: 0,
+  };
 
   constructor(io: Io, options: UpOptions) {
     this.#io = io;
@@ -122,9 +131,25 @@ class Federation {
       mnistLabelCounts({ parts: clients, alpha, seed }),
     ]);
     this.#tally.version = version;
-    const task = await this.#createTask(api, name, shares, aggregator);
+    const noise = await this.#planNoise(api, parameters);
+    const task = await this.#createTask(api, name, shares, aggregator, noise);
     for (const client of await api.listClients()) this.#remember(client.id, client.name);
-    return { url, task, model, version, parameters, protection: this.#options.protection, shares };
+    return { url, task, model, version, parameters, protection: this.#options.protection, noise, shares };
+  }
+
+  /** The budget of this run is new: what earlier ones spent stays spent, on the budgets of those. */
+  async #planNoise(api: CoordinatorApi, parameters: number): Promise<NamedNoise | null> {
+    const { privacy, protection, clients, rounds } = this.#options;
+    if (privacy === null || protection === 'clear') return null;
+    const { epsilon, delta, clip } = privacy;
+    const planned = planNoise({ protection, clients, rounds, parameters, epsilon, delta, clip });
+    const budget = parseBudgetId(`run-${(await api.listBudgets()).length + 1}`);
+    await api.setBudget(
+      budget,
+      { epsilon, delta, relation: 'zero-out', view: 'model', mode: 'planned', windowDays: null },
+      ACTOR,
+    );
+    return { ...planned, budget, epsilon, delta, clip };
   }
 
   /** An earlier run's task is ended: its clients are these, and they train for this run's. */
@@ -133,6 +158,7 @@ class Federation {
     model: ModelName,
     shares: Beginning['shares'],
     aggregator: AggregatorIdentity | null,
+    noise: NamedNoise | null,
   ): Promise<TaskId> {
     const { clients, rounds, epochs, batchSize, learningRate, protection: kind } = this.#options;
     const largest = Math.max(...shares.map((labels) => labels.reduce((sum, count) => sum + count, 0)));
@@ -142,12 +168,20 @@ class Federation {
       parseTask({
         name: `${model}-${mine.length + 1}`,
         model: { name: model },
-        cohort: { target: clients, selectionSeconds: 120, reportSeconds: 300 },
+        cohort: {
+          target: clients,
+          selectionSeconds: 120,
+          reportSeconds: 300,
+          ...(noise && { minimum: noise.minimum }),
+        },
         training: { epochs, batchSize, optimizer: { learningRate }, maxExamples: largest },
         protection: {
           kind,
           ...(kind !== 'clear' && { stepSeconds: STEP_SECONDS }),
           ...(aggregator && { aggregator: aggregator.client }),
+          ...(noise && {
+            privacy: { noiseMultiplier: noise.noiseMultiplier, clip: noise.clip, budgets: [noise.budget] },
+          }),
         },
         rounds,
       }),
@@ -185,6 +219,7 @@ class Federation {
     const tally = this.#tally;
     if (happening.kind === 'client-enrolled') this.#remember(happening.client, happening.name);
     if (happening.kind === 'update-admitted') tally.bytesUp += happening.bytes;
+    if (happening.kind === 'budget-charged') tally.epsilon = happening.epsilon;
     if (happening.kind === 'bytes-sent') tally.bytesDown += happening.bytes;
     if (happening.kind === 'round-completed') {
       tally.rounds += 1;
@@ -192,7 +227,8 @@ class Federation {
       tally.version = happening.version;
       tally.testAccuracy = happening.metrics['testAccuracy'] ?? null;
     }
-    if (happening.kind === 'task-completed') this.#done.resolve();
+    // A budget that is spent ends a run as its last round does.
+    if (happening.kind === 'task-completed' || happening.kind === 'budget-refused') this.#done.resolve();
     if (happening.kind === 'round-abandoned' && ++tally.abandoned >= PATIENCE && this.#options.exit)
       this.#done.reject(
         new CliError('RUN_FAILED', `${PATIENCE} rounds on end were abandoned, the last: ${happening.reason}`),
@@ -213,7 +249,7 @@ class Federation {
   }
 
   #summary({ task, model, url }: Beginning): Summary {
-    const { rounds, version, testAccuracy, bytesUp, bytesDown } = this.#tally;
+    const { rounds, version, testAccuracy, epsilon, bytesUp, bytesDown } = this.#tally;
     const { clients, protection } = this.#options;
     return {
       task,
@@ -223,6 +259,7 @@ class Federation {
       testAccuracy,
       clients,
       protection,
+      epsilon,
       seconds: Math.round(performance.now()) / 1000,
       bytesUp,
       bytesDown,

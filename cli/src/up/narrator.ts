@@ -4,7 +4,7 @@ import type { Happening } from '@carapace/coordinator';
 import { formatBytes, formatCount, formatPercent, formatSeconds, sparkline } from '../format.ts';
 import { adminKeyPath } from '../local-files.ts';
 import type { Output } from '../output.ts';
-import type { Beginning, Reporter, Summary } from './reporter.ts';
+import type { Beginning, NamedNoise, Reporter, Summary } from './reporter.ts';
 
 interface RoundProgress {
   readonly id: string;
@@ -33,6 +33,8 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
   let down = 0;
   let headShown = false;
   let engineShown = false;
+  /** What the budget stood at when the newest round was opened; empty without one. */
+  let spent = '';
   const told = (): string => {
     if (round === null) return '';
     if (round.cohort.length === 0) return `round ${round.number}: waiting for clients`;
@@ -54,7 +56,7 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
         loss.padStart(10),
         (accuracy === undefined ? '-' : formatPercent(accuracy)).padStart(13),
         formatSeconds(happening.durationMs / 1000).padStart(6),
-      ].join('  '),
+      ].join('  ') + spent,
     );
     for (const line of of.missing) output.line(`       ${line}`);
   };
@@ -99,6 +101,12 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
         break;
       case 'participant-declined':
         round?.missing.push(`client ${numberOf(happening.client)}: declined, ${happening.reason}`);
+        break;
+      case 'budget-charged':
+        spent = ` epsilon ${happening.epsilon.toFixed(3)} of ${happening.limit}`;
+        break;
+      case 'budget-refused':
+        output.line(`\nno further round: ${happening.why}`);
         break;
       case 'round-completed':
         if (round !== null) completed(happening, round);
@@ -150,10 +158,11 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
         `  admin key    ${made}in ${adminKeyPath(dataDirectory)}: \`npx carapace task list${where}\` finds it`,
       );
     },
-    begun: ({ task, model, version, parameters, protection, shares, url }) => {
+    begun: ({ task, model, version, parameters, protection, noise, shares, url }) => {
       output.line(`  model        ${url}/v1/models/${model}/channels/latest/model.json`);
       output.line(`               ${formatCount(parameters)} parameters, going on from version ${version}`);
       output.line(`  task         ${task}: FedAvg, protection ${protection} (${PROTECTIONS[protection]})`);
+      if (noise !== null) for (const line of noiseLines(noise)) output.line(line);
       output.line(
         `  data         MNIST, ${formatCount(shares.flat().reduce((sum, count) => sum + count, 0))} images; each client's share of the digits 0 to 9:`,
       );
@@ -189,9 +198,35 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
   };
 }
 
-function closing({ model, version, rounds, testAccuracy, clients, seconds, bytesUp, bytesDown }: Summary): string {
+/** Below, the mean is lost in the noise on it. */
+const DROWNED = 1;
+
+function noiseLines({ budget, epsilon, delta, noiseMultiplier, rounds, clip, noiseToSignal }: NamedNoise): string[] {
+  const lines = [
+    `  privacy      budget ${budget}: epsilon ${epsilon} at delta ${delta} for each client, in ${rounds} rounds; noise of ${noiseMultiplier} times the clip of ${clip}, shared among the clients`,
+  ];
+  if (noiseToSignal > DROWNED)
+    lines.push(
+      `               the noise is ${noiseToSignal.toFixed(0)} times as long as any mean update: with so few clients the model will not learn.`,
+      '               Whole clients are hidden by many others: thousands a round. A smaller model, fewer rounds or a larger epsilon help less.',
+    );
+  return lines;
+}
+
+function closing({
+  model,
+  version,
+  rounds,
+  testAccuracy,
+  epsilon,
+  clients,
+  seconds,
+  bytesUp,
+  bytesDown,
+}: Summary): string {
+  const cost = epsilon === null ? '' : `, epsilon ${epsilon.toFixed(3)}`;
   const accuracy = testAccuracy === null ? '' : `, test accuracy ${formatPercent(testAccuracy)}`;
-  return `${rounds} ${rounds === 1 ? 'round' : 'rounds'} by ${clients} clients in ${formatSeconds(seconds)}: ${model} version ${version}${accuracy}; ${formatBytes(bytesUp)} up, ${formatBytes(bytesDown)} down`;
+  return `${rounds} ${rounds === 1 ? 'round' : 'rounds'} by ${clients} clients in ${formatSeconds(seconds)}: ${model} version ${version}${accuracy}${cost}; ${formatBytes(bytesUp)} up, ${formatBytes(bytesDown)} down`;
 }
 
 /** 1 2 3 5 as `1-3 5`. */

@@ -1,6 +1,8 @@
 /** What `carapace up` tells as it goes on: one interface, a narrator for people and lines of JSON for programs. */
+import type { BudgetId } from '@carapace/aggregation';
 import type { Happening } from '@carapace/coordinator';
 import type { Ended } from './client-processes.ts';
+import type { PlannedNoise } from './plan-noise.ts';
 import type { UpOptions } from './up-options.ts';
 
 export interface Beginning {
@@ -10,8 +12,18 @@ export interface Beginning {
   readonly version: number;
   readonly parameters: number;
   readonly protection: UpOptions['protection'];
+  /** Null without differential privacy. */
+  readonly noise: NamedNoise | null;
   /** Examples of each label, of each client. */
   readonly shares: readonly (readonly number[])[];
+}
+
+/** The noise of a run, and the budget that it is charged to. */
+export interface NamedNoise extends PlannedNoise {
+  readonly budget: BudgetId;
+  readonly epsilon: number;
+  readonly delta: number;
+  readonly clip: number;
 }
 
 export interface Summary {
@@ -24,6 +36,8 @@ export interface Summary {
   readonly testAccuracy: number | null;
   readonly clients: number;
   readonly protection: UpOptions['protection'];
+  /** Spent in this run's budget; null without differential privacy. */
+  readonly epsilon: number | null;
   /** Since the command was started. */
   readonly seconds: number;
   /** Updates received. */

@@ -16,6 +16,9 @@ export interface UpFlags {
   readonly batchSize: string;
   readonly learningRate: string;
   readonly protection?: string;
+  readonly epsilon?: string;
+  readonly delta: string;
+  readonly clip: string;
 }
 
 export interface UpOptions {
@@ -34,6 +37,8 @@ export interface UpOptions {
   readonly batchSize: number;
   readonly learningRate: number;
   readonly protection: Protection['kind'];
+  /** Null trains without noise. */
+  readonly privacy: { readonly epsilon: number; readonly delta: number; readonly clip: number } | null;
 }
 
 const EXIT_ROUNDS = 5;
@@ -59,6 +64,19 @@ export function parseUpOptions(flags: UpFlags): UpOptions {
     batchSize: whole('--batch-size', flags.batchSize, 1, 65_536),
     learningRate: within('--learning-rate', flags.learningRate, 1e-6, 100),
     protection: protectionOf(flags.protection, clients),
+    privacy: privacyOf(flags, clients),
+  };
+}
+
+/** Noise is shared among clients whose updates are hidden: in the clear each would stand there with a share alone. */
+function privacyOf({ epsilon, delta, clip, protection }: UpFlags, clients: number): UpOptions['privacy'] {
+  if (epsilon === undefined) return null;
+  if (protectionOf(protection, clients) === 'clear')
+    throw new CliError('USAGE_INVALID', '--epsilon needs --protection secagg or shares, and 3 clients at least');
+  return {
+    epsilon: within('--epsilon', epsilon, 1e-3, 1e4),
+    delta: within('--delta', delta, 1e-30, 0.1),
+    clip: within('--clip', clip, 1e-6, 1e6),
   };
 }
 

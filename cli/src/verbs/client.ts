@@ -24,6 +24,8 @@ export function addClientVerbs(program: Command, io: Io): void {
       '--authority <key>',
       'pin the enrolment authority that vouches for the other clients (`carapace roster key`)',
     )
+    .option('--max-epsilon <number>', 'give away no more than this, by this device’s own count', Number)
+    .option('--delta <number>', 'with --max-epsilon (1e-6)', Number)
     .option(
       '--aggregator <key>',
       'pin the second aggregator of tasks that share updates between two (`carapace aggregator` prints it)',

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseClientId, parseDigest, parseRoundId, parseUpdateId } from '@carapace/aggregation';
-import type { ClientId, Digest, RoundId, SignedDocument, TaskId } from '@carapace/aggregation';
+import { parseClientId, parseDigest, parsePrivacyEvent, parseRoundId, parseUpdateId } from '@carapace/aggregation';
+import type { ClientId, Digest, PrivacyEvent, RoundId, SignedDocument, TaskId } from '@carapace/aggregation';
 import {
   fromBase64url,
   fromHex,
@@ -182,6 +182,30 @@ export class StateDirectory {
   async #protectedTasks(): Promise<ReadonlyMap<string, string>> {
     const stored = await readIfPresent(this.#path('protected-tasks.json'));
     return stored === null ? new Map() : this.#parse('protected-tasks.json', stored, protectionsIn);
+  }
+
+  /** What this device has given away, round by round. */
+  async charges(): Promise<{ readonly round: RoundId; readonly event: PrivacyEvent }[]> {
+    const stored = await readIfPresent(this.#path('privacy.jsonl'));
+    if (stored === null) return [];
+    const lines = stored
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => line !== '');
+    return lines.map((line) =>
+      this.#parse('privacy.jsonl', Buffer.from(line), (value: Record<string, unknown>) => ({
+        round: parseRoundId(String(value['round'])).id,
+        event: parsePrivacyEvent(value['event']),
+      })),
+    );
+  }
+
+  /** Once for each round. The whole file is written anew: a line that was torn would hide what it counted. */
+  async noteCharge(round: RoundId, event: PrivacyEvent): Promise<void> {
+    const known = await this.charges();
+    if (known.some((charge) => charge.round === round)) return;
+    const lines = [...known, { round, event }].map((charge) => JSON.stringify(charge));
+    await replaceFile(this.#path('privacy.jsonl'), `${lines.join('\n')}\n`);
   }
 
   /** What a second aggregator keeps of a round, or null. */

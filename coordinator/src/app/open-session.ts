@@ -4,6 +4,7 @@ import {
   encodeSharesSession,
   layoutOf,
   modeFor,
+  noisyQuantiser,
   readRoster,
   signRoster,
   thresholdsFor,
@@ -87,7 +88,7 @@ async function sessionOf(
 
 /** The quorum of the round is the session's too: a smaller sum is never opened. */
 function maskedSession(
-  { clip, bits, mode }: SecureAggregation,
+  protection: SecureAggregation,
   { maxExamples }: Task['training'],
   { work, ...terms }: Terms,
   { plan, selected }: Agreeing,
@@ -97,22 +98,27 @@ function maskedSession(
     layout: work,
     ...thresholdsFor(selected),
     minimumSurvivors: plan.minimum,
-    quantiser: { clip, bits, maxWeight: maxExamples },
-    mode: mode === 'auto' ? modeFor(selected) : mode,
+    quantiser: quantiserOf(protection, maxExamples),
+    mode: protection.mode === 'auto' ? modeFor(selected) : protection.mode,
   };
 }
 
 async function sharedSession(
   records: Records,
-  { clip, bits, aggregator: client }: SharesAggregation,
+  protection: SharesAggregation,
   { maxExamples }: Task['training'],
   terms: Terms,
   { plan }: Agreeing,
 ): Promise<SharesSession> {
-  const [aggregator] = await membersOf(records, [client]);
-  if (aggregator === undefined) throw new Error(`the aggregator ${client} was never enrolled`);
-  const quantiser: Quantiser = { clip, bits, maxWeight: maxExamples };
-  return { ...terms, quantiser, minimumSurvivors: plan.minimum, aggregator };
+  const [aggregator] = await membersOf(records, [protection.aggregator]);
+  if (aggregator === undefined) throw new Error(`the aggregator ${protection.aggregator} was never enrolled`);
+  return { ...terms, quantiser: quantiserOf(protection, maxExamples), minimumSurvivors: plan.minimum, aggregator };
+}
+
+/** With noise all clients weigh the same, and lanes are as wide as its modulus. */
+function quantiserOf(protection: SecureAggregation | SharesAggregation, maxWeight: number): Quantiser {
+  const { clip, bits, privacy } = protection;
+  return privacy === null ? { clip, bits, maxWeight } : noisyQuantiser(protection, privacy);
 }
 
 async function membersOf(records: Records, clients: readonly ClientId[]): Promise<Member[]> {

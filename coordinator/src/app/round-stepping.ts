@@ -119,13 +119,14 @@ async function listEligible(records: Records, round: RoundRecord, now: Instant):
 }
 
 async function writeEffects(
-  { ctx, protocols }: Means,
+  means: Means,
   records: Records,
   round: RoundRecord,
   next: Step,
   now: Instant,
   metrics: Metrics,
 ): Promise<VersionRecord | null> {
+  const { ctx, protocols } = means;
   let published: VersionRecord | null = null;
   for (const effect of next.effects) {
     if (effect.kind === 'select') {
@@ -134,13 +135,13 @@ async function writeEffects(
     }
     if (effect.kind === 'dismiss') await records.dismissParticipants(round.id, effect.present, now);
     if (effect.kind === 'fix-survivors') await protocols.fixSurvivors(records, round.id);
-    if (effect.kind === 'publish') published = await publish(ctx, records, round, effect, now, metrics);
+    if (effect.kind === 'publish') published = await publish(means, records, round, effect, now, metrics);
   }
   return published;
 }
 
 async function publish(
-  ctx: Context,
+  { ctx, budgets }: Means,
   records: Records,
   round: RoundRecord,
   effect: Extract<Effect, { kind: 'publish' }>,
@@ -161,7 +162,8 @@ async function publish(
     metrics,
     cohort: effect.reported,
   };
-  return records.insertVersion(manifested(ctx.key, content, now), now);
+  const statement = await budgets.statement(records, task.task, base, now);
+  return records.insertVersion(manifested(ctx.key, content, now, statement), now);
 }
 
 function clientsOf(effect: Extract<Effect, { kind: 'select' }>): ClientId[] {

@@ -51,6 +51,7 @@ async function openSum(ctx: Context, protocols: Protocols, { round, task, base }
       base: base.weights,
       tensors: base.tensors,
       strategy: task.task.strategy,
+      protection: task.task.protection,
       order,
     });
     if (opened === null) continue;

@@ -7,6 +7,7 @@ import { CoordinatorError } from '../errors.ts';
 import type { NewVersion, Records, VersionRecord } from '../ports.ts';
 import type { Actor } from './api.ts';
 import type { Context } from './context.ts';
+import type { PrivacyStatement } from './privacy/budgets.ts';
 
 export interface VersionContent {
   readonly model: ModelName;
@@ -20,13 +21,19 @@ export interface VersionContent {
 }
 
 /** The content with a manifest, signed once its number is known, that binds all of it. */
-export function manifested(key: SigningKey, content: VersionContent, now: number): NewVersion {
+export function manifested(
+  key: SigningKey,
+  content: VersionContent,
+  now: number,
+  privacy: PrivacyStatement | null = null,
+): NewVersion {
   const manifest = (version: number): SignedDocument =>
     signDocument(key, DOMAINS.manifest, {
       format: 1,
       version,
       ...content,
       layout: layoutOf(content.tensors).digest,
+      ...(privacy && { privacy }),
       publishedAt: now,
     });
   return { ...content, manifest };

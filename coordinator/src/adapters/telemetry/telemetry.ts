@@ -83,6 +83,13 @@ function createMeters(registry: Registry) {
     received: counter('fl_update_bytes_total', 'Bytes of admitted updates', ['task']),
     sent: counter('fl_model_bytes_sent_total', 'Bytes of models sent', []),
     declined: counter('fl_participants_declined_total', 'Selected clients that declined', ['task']),
+    refusals: counter('fl_budget_refusals_total', 'Rounds that no privacy budget could hold', ['task']),
+    epsilon: new Gauge({
+      name: 'fl_privacy_epsilon',
+      help: 'What a privacy budget stands at, reservations included',
+      labelNames: ['budget'],
+      registers,
+    }),
     accusations: counter('fl_secagg_accusations_total', 'Clients caught lying to their cohort', ['task', 'reason']),
     authenticationFailures: counter('fl_auth_failures_total', 'Requests refused for who sent them', ['reason']),
     enrolments: counter('fl_enrolments_total', 'Clients enrolled', []),
@@ -143,6 +150,10 @@ function count(meters: Meters, happening: Happening): void {
       return meters.repairs.inc({ what: happening.what });
     case 'job-failed':
       return meters.failures.inc();
+    case 'budget-charged':
+      return meters.epsilon.set({ budget: happening.budget }, happening.epsilon);
+    case 'budget-refused':
+      return meters.refusals.inc({ task: happening.task });
     case 'round-opened':
     case 'task-completed':
     case 'model-uploaded':

@@ -10,12 +10,23 @@ import {
   lanesOf,
   layoutOf,
   maskOf,
+  noisePlan,
+  openNoisyMean,
   openShares,
   serverStep,
+  sharesContextOf,
   sharesLanesOf,
   WeightedSum,
 } from '@carapace/aggregation';
-import type { DequantisedMean, Digest, Layout } from '@carapace/aggregation';
+import type {
+  DequantisedMean,
+  Digest,
+  LaneFormat,
+  Layout,
+  NoisyCohort,
+  Quantiser,
+  Session,
+} from '@carapace/aggregation';
 import { openBlobs } from '../blobs/files.ts';
 import type { AggregationInput, OpeningInput, OpenOrder } from '../../ports.ts';
 import type { Result, WorkReply, WorkRequest } from './aggregation-thread.ts';
@@ -41,14 +52,35 @@ function perform(request: WorkRequest): Promise<Result> {
 }
 
 async function open(input: OpeningInput): Promise<Result> {
-  const opened = await (input.order.kind === 'masks' ? openMasks(input.order) : openShared(input.order));
+  const summed = await (input.order.kind === 'masks' ? openMasks(input.order) : openShared(input.order));
+  const opened = summed && meanOf(summed, input.protection);
   if (opened === undefined) return null;
   const weights = await publishable(input, layoutOf(input.tensors), opened.mean);
   return { weights, examples: opened.weight };
 }
 
+/** Lane sums, and what they were counted with. */
+interface Summed {
+  readonly lanes: Uint32Array;
+  readonly inputs: number;
+  readonly context: Uint8Array;
+  readonly quantiser: Quantiser;
+  readonly format: LaneFormat;
+  readonly cohort: NoisyCohort;
+}
+
+function meanOf(
+  { lanes, inputs, context, quantiser, format, cohort }: Summed,
+  protection: OpeningInput['protection'],
+): DequantisedMean | undefined {
+  if (protection.kind === 'clear' || protection.privacy === null) return dequantise(lanes, inputs, quantiser, format);
+  const plan = noisePlan(protection, protection.privacy, cohort, format.values);
+  const mean = openNoisyMean(plan, protection.privacy, context, lanes, inputs, format);
+  return mean && { mean, weight: inputs };
+}
+
 /** Masked inputs are summed as they are, one in memory at a time; then the masks that did not cancel come off the sum. */
-async function openMasks(order: Extract<OpenOrder, { kind: 'masks' }>): Promise<DequantisedMean | undefined> {
+async function openMasks(order: Extract<OpenOrder, { kind: 'masks' }>): Promise<Summed | undefined> {
   const session = decodeSession(order.session);
   const context = contextOf(session);
   const sum = maskOf(session).sum();
@@ -57,7 +89,7 @@ async function openMasks(order: Extract<OpenOrder, { kind: 'masks' }>): Promise<
     if (!sum.add(payload)) throw new Error(`the admitted input ${digest} is no masked vector any more`);
   }
   const lanes = sum.open(order.masks);
-  return lanes && dequantise(lanes, sum.inputs, session.quantiser, lanesOf(session));
+  return lanes && { lanes, inputs: sum.inputs, context, ...countedWith(session, lanesOf(session)) };
 }
 
 /** The coordinator's shares are summed, one in memory at a time, upon the aggregator's sum of the others. */
@@ -65,13 +97,21 @@ async function openShared({
   session: encoded,
   inputs,
   sum,
-}: Extract<OpenOrder, { kind: 'shares' }>): Promise<DequantisedMean | undefined> {
+}: Extract<OpenOrder, { kind: 'shares' }>): Promise<Summed | undefined> {
   const session = decodeSharesSession(encoded);
   const asked = inputs.map(({ member }) => member);
   const opening = openShares(session, asked, await updates.get(sum));
   for (const { member, digest } of inputs) opening.add(member, await updates.get(digest));
   const lanes = opening.open();
-  return lanes && dequantise(lanes, opening.inputs, session.quantiser, sharesLanesOf(session));
+  const context = sharesContextOf(session);
+  return lanes && { lanes, inputs: opening.inputs, context, ...countedWith(session, sharesLanesOf(session)) };
+}
+
+function countedWith(
+  { quantiser, cohort, minimumSurvivors }: Pick<Session, 'quantiser' | 'cohort' | 'minimumSurvivors'>,
+  format: LaneFormat,
+): Pick<Summed, 'quantiser' | 'format' | 'cohort'> {
+  return { quantiser, format, cohort: { clients: cohort.length, minimumSurvivors } };
 }
 
 /** One update in memory at a time, in the order given, which is that of the client ids. */

@@ -1,6 +1,6 @@
 /** Privacy budgets in the life of rounds: charged before a cohort is selected, spent when a sum is about to be opened, given back when none can be. */
 import { eventOf, layoutOf, planOfTask, totalVariationOf } from '@carapace/aggregation';
-import type { BudgetId, ClientId, RoundId, Task } from '@carapace/aggregation';
+import type { BudgetId, ClientId, PrivacyEvent, RoundId, Task } from '@carapace/aggregation';
 import { judgeReservation, mayReplace, roundsLeft, spentOf } from '../../domain/budget.ts';
 import type { BudgetTerms, Refusal, RoundCharge, Spent, Verdict } from '../../domain/budget.ts';
 import type { Instant, RoundState } from '../../domain/round.ts';
@@ -14,6 +14,26 @@ import { PrivacyLedger } from './ledger.ts';
 const SYSTEM = 'system';
 /** Forecasts end here. */
 const MOST_ROUNDS = 1_000_000;
+
+/** In the signed manifest of a version. */
+export interface PrivacyStatement {
+  readonly unit: 'client';
+  readonly noise: string;
+  readonly noiseMultiplier: string;
+  readonly clip: number;
+  readonly colluding: number;
+  /** What each round was charged. */
+  readonly event: PrivacyEvent;
+  /** So far, this round and reservations included. */
+  readonly budgets: readonly {
+    readonly budget: BudgetId;
+    readonly epsilon: number;
+    readonly delta: number;
+    readonly relation: string;
+    readonly view: string;
+    readonly rounds: number;
+  }[];
+}
 
 export interface Forecast {
   readonly budget: BudgetId;
@@ -58,6 +78,20 @@ export class Budgets {
     const closes = from.kind === 'collecting' && to.kind !== 'collecting';
     if (closes)
       await this.#append(records, { kind: 'commit', round, participants: await reportersOf(records, round) }, now);
+  }
+
+  /** What a version says of the privacy that it was made with; null without any. */
+  async statement(records: Records, task: Task, base: VersionRecord, now: Instant): Promise<PrivacyStatement | null> {
+    const charge = chargeOf(task, base);
+    if (charge === null || task.protection.kind === 'clear' || task.protection.privacy === null) return null;
+    const { noise, noiseMultiplier, clip, colluding } = task.protection.privacy;
+    const ledger = await this.ledger.peek(records);
+    const budgets = charge.budgets.map((budget) => {
+      const { terms, epsilon, rounds } = spentOf(ledger, budget, now)!;
+      const { delta, relation, view } = terms;
+      return { budget, epsilon, delta, relation, view, rounds };
+    });
+    return { unit: 'client', noise, noiseMultiplier, clip, colluding, event: charge.event, budgets };
   }
 
   async setTerms(budget: BudgetId, terms: BudgetTerms, actor: Actor): Promise<Spent> {

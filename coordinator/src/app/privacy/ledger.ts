@@ -34,6 +34,11 @@ export class PrivacyLedger {
     return this.#known.ledger;
   }
 
+  /** Within a transaction, as it sees it. */
+  async peek(records: Records): Promise<Ledger> {
+    return (await caughtUp(records, this.#known)).ledger;
+  }
+
   /** Within a transaction: as it is, and nobody else changes it until the end. @throws CoordinatorError `LEDGER_STALE` or `LEDGER_BROKEN` */
   async lock(records: Records): Promise<Ledger> {
     const head = await records.lockLedger();

@@ -7,6 +7,7 @@ import type { Actor } from '../../../app/api.ts';
 import { CoordinatorError } from '../../../errors.ts';
 import type { ApiKeyRecord, Role, TaskRecord } from '../../../ports.ts';
 import { authenticateOperator } from '../authentication.ts';
+import { budgetRoutes } from './budgets.ts';
 import { apiKeyView, clientView, object, open, PROBLEM, rosterView, text, tokenView, versionView } from '../schemas.ts';
 import type { Edge, Server } from '../edge.ts';
 
@@ -31,6 +32,7 @@ export function operatorRoutes(server: Server, edge: Edge): void {
   credentialRoutes(server, edge);
   channelRoute(server, edge);
   rosterRoutes(server, edge);
+  budgetRoutes(server, edge);
 }
 
 /** Before a byte of the body is read: a stranger's body is never parsed. */
@@ -40,13 +42,13 @@ function needs(edge: Edge, role: Role): onRequestAsyncHookHandler {
   };
 }
 
-function actorOf(request: FastifyRequest): Actor {
+export function actorOf(request: FastifyRequest): Actor {
   const key = operators.get(request);
   if (key === undefined) throw new Error('a route without an authenticated operator asked who acts');
   return `key:${key.id}`;
 }
 
-function guarded(
+export function guarded(
   edge: Edge,
   role: Role,
   operationId: string,
