@@ -374,13 +374,20 @@ export interface LedgerRecord {
 }
 
 /**
- * The last entry of the privacy ledger, kept apart from the records: a database that was restored from a backup has forgotten what was
- * spent since, and is found out. Written before the entry's transaction commits.
+ * Where the privacy ledger ends, kept apart from the records: a database that was restored from a backup has forgotten what was spent since,
+ * and is found out. Written before the transaction commits that adds to the ledger.
  */
+export interface Mark {
+  /** The last entry before that transaction. */
+  readonly base: LedgerHead;
+  /** What the transaction adds. */
+  readonly added: readonly LedgerRecord[];
+}
+
 export interface LedgerMark {
-  read(): Promise<LedgerRecord | null>;
+  read(): Promise<Mark | null>;
   /** Durable when it resolves. */
-  write(record: LedgerRecord): Promise<void>;
+  write(mark: Mark): Promise<void>;
 }
 
 export interface AuditEntry {

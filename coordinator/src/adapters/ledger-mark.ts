@@ -2,7 +2,7 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CoordinatorError } from '../errors.ts';
-import type { LedgerMark, LedgerRecord } from '../ports.ts';
+import type { LedgerHead, LedgerMark, LedgerRecord, Mark } from '../ports.ts';
 
 export function fileMark(directory: string): LedgerMark {
   const path = join(directory, 'privacy-ledger-mark.json');
@@ -11,11 +11,11 @@ export function fileMark(directory: string): LedgerMark {
       const text = await readIfThere(path);
       return text === null ? null : parse(path, text);
     },
-    write: async (record) => {
+    write: async (mark) => {
       const draft = `${path}.${process.pid}`;
       const file = await open(draft, 'w', 0o600);
       try {
-        await file.writeFile(JSON.stringify(record));
+        await file.writeFile(JSON.stringify(mark));
         await file.sync();
       } finally {
         await file.close();
@@ -35,16 +35,25 @@ async function readIfThere(path: string): Promise<string | null> {
   }
 }
 
-function parse(path: string, text: string): LedgerRecord {
+function parse(path: string, text: string): Mark {
   try {
-    const { sequence, at, actor, entry, previousHash, hash } = JSON.parse(text) as LedgerRecord;
-    const texts = [actor, entry, previousHash, hash];
-    if (Number.isSafeInteger(sequence) && Number.isFinite(at) && texts.every((part) => typeof part === 'string'))
-      return { sequence, at, actor, entry, previousHash, hash };
+    const { base, added } = JSON.parse(text) as Mark;
+    if ((base === null || isHead(base)) && added.every(isRecord)) return { base, added };
   } catch (cause) {
     throw new CoordinatorError('LEDGER_STALE', `${path} is no mark of the privacy ledger`, { cause });
   }
   throw new CoordinatorError('LEDGER_STALE', `${path} is no mark of the privacy ledger`);
+}
+
+function isHead({ sequence, hash }: NonNullable<LedgerHead>): boolean {
+  return Number.isSafeInteger(sequence) && typeof hash === 'string';
+}
+
+function isRecord(record: LedgerRecord): boolean {
+  const { at, actor, entry, previousHash } = record;
+  return (
+    isHead(record) && Number.isFinite(at) && [actor, entry, previousHash].every((part) => typeof part === 'string')
+  );
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -206,7 +206,8 @@ function historiesOf(counted: readonly Charged[]): Charged[][] {
 /** Null when the noise as it is drawn costs the whole delta. */
 function priceOf(history: readonly Charged[], { relation, delta, mode, epsilon }: BudgetTerms): PrivacyAnswer | null {
   const variation = history.reduce((sum, { totalVariation }) => sum + totalVariation, 0);
-  const left = delta - (1 + Math.exp(epsilon)) * variation;
+  // A huge epsilon has no exponential: nothing times it is still nothing.
+  const left = variation === 0 ? delta : delta - (1 + Math.exp(epsilon)) * variation;
   if (!(left > 0)) return null;
   return new PrivacyAccount(relation, chargesOf(history)).epsilon(left, {
     engine: mode === 'planned' ? 'certified' : 'rdp',

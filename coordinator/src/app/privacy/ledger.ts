@@ -8,15 +8,17 @@ import { applyEntry, EMPTY_LEDGER } from '../../domain/budget.ts';
 import type { Ledger, LedgerEntry } from '../../domain/budget.ts';
 import type { Instant } from '../../domain/round.ts';
 import { CoordinatorError } from '../../errors.ts';
-import type { LedgerHead, LedgerRecord, Records } from '../../ports.ts';
+import type { LedgerHead, LedgerRecord, Mark, Records } from '../../ports.ts';
 import type { Actor } from '../api.ts';
 import type { Context } from '../context.ts';
 
 const GENESIS = '0'.repeat(64);
 const PAGE = 1_000;
 
+export type LedgerMeans = Pick<Context, 'store' | 'mark'>;
+
 export class PrivacyLedger {
-  readonly #ctx: Context;
+  readonly #ctx: LedgerMeans;
   /** What committed entries amount to: those of a transaction that runs are applied on top, and kept once they are read again. */
   #known: { readonly sequence: number; readonly hash: string; readonly ledger: Ledger } = {
     sequence: 0,
@@ -24,7 +26,10 @@ export class PrivacyLedger {
     ledger: EMPTY_LEDGER,
   };
 
-  constructor(ctx: Context) {
+  /** What the transaction that holds the lock has added. */
+  #transaction: Mark = { base: null, added: [] };
+
+  constructor(ctx: LedgerMeans) {
     this.#ctx = ctx;
   }
 
@@ -44,60 +49,70 @@ export class PrivacyLedger {
     const head = await records.lockLedger();
     const { ledger, hash } = await caughtUp(records, this.#known);
     if (hash !== (head?.hash ?? GENESIS)) throw broken(head?.sequence ?? 0);
-    return this.#reconciled(records, head, ledger);
+    this.#transaction = { base: head, added: [] };
+    const lost = await this.#lostSince(records, head);
+    return lost.length === 0 ? ledger : this.#chargeLost(records, lost, ledger);
   }
 
   /** Only after {@link lock} in the same transaction. The mark is ahead of the records until it commits. */
-  async append(records: Records, entry: LedgerEntry, at: Instant, actor: Actor): Promise<LedgerRecord> {
-    const head = await records.ledgerHead();
-    const record = chained(head, { at, actor, entry: JSON.stringify(entry) });
-    await this.#ctx.mark.write(record);
-    await records.insertLedger(record);
-    return record;
+  async append(records: Records, entry: LedgerEntry, at: Instant, actor: Actor): Promise<void> {
+    await this.#appendAll(records, [{ at, actor, entry: JSON.stringify(entry) }]);
   }
 
   /** The ledger as it stands is taken for true, whatever the mark says: an operator answers for what a backup has forgotten. */
   async accept(records: Records): Promise<LedgerHead> {
     const head = await records.lockLedger();
-    const [last] = head === null ? [] : await records.listLedger(head.sequence - 1, 1);
-    await this.#ctx.mark.write(
-      last ?? { sequence: 0, at: 0, actor: '', entry: '', previousHash: GENESIS, hash: GENESIS },
-    );
+    await this.#ctx.mark.write({ base: head, added: [] });
     return head;
   }
 
-  async #reconciled(records: Records, head: LedgerHead, ledger: Ledger): Promise<Ledger> {
+  /** All of them in one write of the mark: a crash in between forgets none. */
+  async #appendAll(records: Records, contents: readonly Content[]): Promise<void> {
+    const { base, added } = this.#transaction;
+    const chain = [...added];
+    for (const content of contents) chain.push(chained(chain.at(-1) ?? base, content));
+    this.#transaction = { base, added: chain };
+    await this.#ctx.mark.write(this.#transaction);
+    for (const record of chain.slice(added.length)) await records.insertLedger(record);
+  }
+
+  /** What was written ahead to the mark and is not in the records. @throws CoordinatorError `LEDGER_STALE` */
+  async #lostSince(records: Records, head: LedgerHead): Promise<readonly LedgerRecord[]> {
     const mark = await this.#ctx.mark.read();
     const sequence = head?.sequence ?? 0;
     if (mark === null) {
-      if (head === null) return ledger;
+      if (head === null) return [];
       throw stale(`the ledger has ${sequence} entries, but its mark in the data directory is gone`);
     }
-    if (mark.sequence === sequence + 1 && mark.previousHash === (head?.hash ?? GENESIS))
-      return this.#withLost(records, head, mark, ledger);
-    if (mark.sequence > sequence)
-      throw stale(
-        `the ledger ends with entry ${sequence}, but entry ${mark.sequence} was written: a backup was restored`,
-      );
-    const [marked] = mark.sequence === 0 ? [] : await records.listLedger(mark.sequence - 1, 1);
-    if ((marked?.hash ?? GENESIS) !== mark.hash) throw stale(`entry ${mark.sequence} is another one than was written`);
-    return ledger;
+    const last = mark.added.at(-1) ?? mark.base;
+    if (last === null) return [];
+    if (sequence >= last.sequence) {
+      const [marked] = await records.listLedger(last.sequence - 1, 1);
+      if (marked?.hash === last.hash) return [];
+      throw stale(`entry ${last.sequence} is another one than was written`);
+    }
+    if (sequence === (mark.base?.sequence ?? 0) && head?.hash === mark.base?.hash) return mark.added;
+    throw stale(
+      `the ledger ends with entry ${sequence}, but entry ${last.sequence} was written: a backup was restored`,
+    );
   }
 
-  /** One entry is ahead: its transaction never committed, or a backup forgot it. What it may have let out is charged once more. */
-  async #withLost(records: Records, head: LedgerHead, mark: LedgerRecord, ledger: Ledger): Promise<Ledger> {
-    const lost = lostBy(readEntry(mark), ledger);
-    if (lost !== null) {
-      await this.append(records, lost, mark.at, mark.actor);
-      return applyEntry(ledger, lost, mark.at);
+  /** Their transaction never committed, or a backup forgot it. What it may have let out is charged once more. */
+  async #chargeLost(records: Records, lost: readonly LedgerRecord[], ledger: Ledger): Promise<Ledger> {
+    let now = ledger;
+    const contents: Content[] = [];
+    for (const record of lost) {
+      const entry = lostBy(readEntry(record), ledger);
+      if (entry === null) continue;
+      now = applyEntry(now, entry, record.at);
+      contents.push({ at: record.at, actor: record.actor, entry: JSON.stringify(entry) });
     }
-    const [last] = head === null ? [] : await records.listLedger(head.sequence - 1, 1);
-    await this.#ctx.mark.write(last ?? NOTHING);
-    return ledger;
+    await this.#appendAll(records, contents);
+    return now;
   }
 }
 
-const NOTHING: LedgerRecord = { sequence: 0, at: 0, actor: '', entry: '', previousHash: GENESIS, hash: GENESIS };
+type Content = Pick<LedgerRecord, 'at' | 'actor' | 'entry'>;
 
 /** What to charge for an entry that is gone. Terms that were not set and a release that did not happen take nothing from anybody. */
 function lostBy(entry: LedgerEntry, { rounds }: Ledger): LedgerEntry | null {
@@ -162,7 +177,7 @@ async function caughtUp(
   }
 }
 
-function chained(head: LedgerHead, content: Pick<LedgerRecord, 'at' | 'actor' | 'entry'>): LedgerRecord {
+function chained(head: LedgerHead, content: Content): LedgerRecord {
   const linked = { sequence: (head?.sequence ?? 0) + 1, ...content, previousHash: head?.hash ?? GENESIS };
   return { ...linked, hash: ledgerHash(linked) };
 }
