@@ -270,7 +270,14 @@ describe('secure aggregation', () => {
 
   test('its defaults: three to hide among at least', () => {
     const task = parseTask(secure({ target: 4 }));
-    expect(task.protection).toEqual({ kind: 'secagg', clip: 1, bits: 16, mode: 'auto', stepSeconds: 60 });
+    expect(task.protection).toEqual({
+      kind: 'secagg',
+      clip: 1,
+      bits: 16,
+      mode: 'auto',
+      stepSeconds: 60,
+      privacy: null,
+    });
     expect(parseTask(task)).toEqual(task);
   });
 

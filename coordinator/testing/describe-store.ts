@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import type { Store } from '../src/ports.ts';
 import { describeClients } from './store/clients.ts';
 import { describeCohort } from './store/cohort.ts';
+import { describeLedger } from './store/ledger.ts';
 import { describeAudit, describeModels } from './store/models.ts';
 import { describeRounds, describeTasks } from './store/rounds.ts';
 import { describeSecagg } from './store/secagg.ts';
@@ -23,6 +24,6 @@ export function describeStore(name: string, open: () => Promise<TestStore>, miss
       return opened.store;
     };
     const parts = [describeTasks, describeRounds, describeCohort, describeUpdates, describeClients, describeModels];
-    for (const part of [...parts, describeSecagg, describeAudit, describeTransactions]) part(store);
+    for (const part of [...parts, describeSecagg, describeLedger, describeAudit, describeTransactions]) part(store);
   });
 }

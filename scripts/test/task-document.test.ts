@@ -43,7 +43,7 @@ describe.each([
   test('gets the documented defaults', () => {
     const task = { ...parseYaml(smallest), protection: { kind, ...required } };
     const protection = Object.entries(parseTask(task).protection).filter(
-      ([key]) => key !== 'kind' && !(key in required),
+      ([key]) => key !== 'kind' && key !== 'privacy' && !(key in required),
     );
     const byDefault = new Map(keys.map((row) => [row.key, row.byDefault.replaceAll('`', '')]));
     expect(protection.map(([key]) => byDefault.get(`protection.${key}`))).toEqual(
@@ -126,6 +126,8 @@ function withKey(key: string, value: unknown): Record<string, unknown> {
 }
 
 function protectionFor(key: string, value: unknown): Record<string, unknown> {
+  if (key.startsWith('protection.privacy.'))
+    return { kind: 'secagg', privacy: { noiseMultiplier: '1', clip: 1, budgets: ['mnist'] } };
   if (key === 'protection.aggregator' || value === 'shares')
     return { kind: 'shares', aggregator: 'cl_aaaaaaaaaaaaaaaaaaaaaaaaaa' };
   return isSecure(key, value) ? { kind: 'secagg' } : {};
@@ -142,6 +144,6 @@ function scheduleFor(key: string, value: unknown): Record<string, unknown> {
 }
 
 function leaves(value: unknown, path = ''): string[] {
-  if (typeof value !== 'object' || value === null) return [path];
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [path];
   return Object.entries(value).flatMap(([key, inner]) => leaves(inner, path === '' ? key : `${path}.${key}`));
 }

@@ -203,15 +203,27 @@ function historiesOf(counted: readonly Charged[]): Charged[][] {
   return distinct.size === 0 ? [open] : [...distinct.values()];
 }
 
-/** Null when the noise as it is drawn costs the whole delta. */
-function priceOf(history: readonly Charged[], { relation, delta, mode, epsilon }: BudgetTerms): PrivacyAnswer | null {
+/** Settles at once where drawn noise is as near to the ideal as ours; a table that were far off would not settle. */
+const MOST_TURNS = 20;
+
+/**
+ * An epsilon that holds with the noise as it is drawn, which costs (1 + e^epsilon) times its total variation out of delta; null when there
+ * is none.
+ */
+function priceOf(history: readonly Charged[], { relation, delta, mode }: BudgetTerms): PrivacyAnswer | null {
   const variation = history.reduce((sum, { totalVariation }) => sum + totalVariation, 0);
-  // A huge epsilon has no exponential: nothing times it is still nothing.
-  const left = variation === 0 ? delta : delta - (1 + Math.exp(epsilon)) * variation;
-  if (!(left > 0)) return null;
-  return new PrivacyAccount(relation, chargesOf(history)).epsilon(left, {
-    engine: mode === 'planned' ? 'certified' : 'rdp',
-  });
+  const account = new PrivacyAccount(relation, chargesOf(history));
+  const engine = mode === 'planned' ? 'certified' : 'rdp';
+  let answer = account.epsilon(delta, { engine });
+  for (let turn = 0; turn < MOST_TURNS; turn++) {
+    // A huge epsilon has no exponential: nothing times it is still nothing.
+    const left = variation === 0 ? delta : delta - (1 + Math.exp(answer.value)) * variation;
+    if (!(left > 0)) return null;
+    const next = account.epsilon(left, { engine });
+    if (next.value <= answer.value) return answer;
+    answer = next;
+  }
+  return null;
 }
 
 function chargesOf(history: readonly Charged[]): Charge[] {

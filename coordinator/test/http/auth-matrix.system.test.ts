@@ -162,6 +162,16 @@ const ROUTES: Readonly<Record<string, Route>> = {
     () => ({ roster: toBase64url(signRoster(AUTHORITY, 1, [])) }),
   ),
   'GET /v1/roster': read('auditor', () => '/v1/roster'),
+  'PUT /v1/budgets/:budget': write(
+    'admin',
+    () => '/v1/budgets/keyboard',
+    () => ({ epsilon: 1, delta: 1e-6 }),
+  ),
+  'GET /v1/budgets': read('auditor', () => '/v1/budgets'),
+  'GET /v1/budgets/:budget': read('auditor', () => '/v1/budgets/keyboard'),
+  'GET /v1/tasks/:task/forecast': read('auditor', () => '/v1/tasks/matrix/forecast'),
+  'GET /v1/ledger': read('auditor', () => '/v1/ledger?after=0'),
+  'POST /v1/ledger/accept': write('admin', () => '/v1/ledger/accept'),
   'DELETE /v1/api-keys/:id': write('admin', () => `/v1/api-keys/${world.idOf.key}`),
 
   'POST /v1/enrol': {
