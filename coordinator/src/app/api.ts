@@ -33,7 +33,7 @@ import type {
   TokenRecord,
   VersionRecord,
 } from '../ports.ts';
-import type { Forecast } from './privacy/budgets.ts';
+import type { Forecast } from './privacy/statement.ts';
 
 /** Who acts, for the audit: `key:<api key id>` or `client:<client id>` or `system`. */
 export type Actor = string;

@@ -7,7 +7,7 @@ import { CoordinatorError } from '../errors.ts';
 import type { NewVersion, Records, VersionRecord } from '../ports.ts';
 import type { Actor } from './api.ts';
 import type { Context } from './context.ts';
-import type { PrivacyStatement } from './privacy/budgets.ts';
+import type { PrivacyStatement } from './privacy/statement.ts';
 
 export interface VersionContent {
   readonly model: ModelName;

@@ -1,6 +1,6 @@
 /** Privacy budgets in the life of rounds: charged before a cohort is selected, spent when a sum is about to be opened, given back when none can be. */
 import { eventOf, layoutOf, planOfTask, totalVariationOf } from '@carapace/aggregation';
-import type { BudgetId, ClientId, PrivacyEvent, RoundId, Task } from '@carapace/aggregation';
+import type { BudgetId, ClientId, RoundId, Task } from '@carapace/aggregation';
 import { judgeReservation, mayReplace, roundsLeft, spentOf } from '../../domain/budget.ts';
 import type { BudgetTerms, Refusal, RoundCharge, Spent, Verdict } from '../../domain/budget.ts';
 import type { Instant, RoundState } from '../../domain/round.ts';
@@ -10,36 +10,11 @@ import type { Actor } from '../api.ts';
 import type { Context } from '../context.ts';
 import { audit } from '../versions.ts';
 import { PrivacyLedger } from './ledger.ts';
+import type { Forecast, PrivacyStatement } from './statement.ts';
 
 const SYSTEM = 'system';
 /** Forecasts end here. */
 const MOST_ROUNDS = 1_000_000;
-
-/** In the signed manifest of a version. */
-export interface PrivacyStatement {
-  readonly unit: 'client';
-  readonly noise: string;
-  readonly noiseMultiplier: string;
-  readonly clip: number;
-  readonly colluding: number;
-  /** What each round was charged. */
-  readonly event: PrivacyEvent;
-  /** So far, this round and reservations included. */
-  readonly budgets: readonly {
-    readonly budget: BudgetId;
-    readonly epsilon: number;
-    readonly delta: number;
-    readonly relation: string;
-    readonly view: string;
-    readonly rounds: number;
-  }[];
-}
-
-export interface Forecast {
-  readonly budget: BudgetId;
-  /** More rounds of the task that the budget holds. */
-  readonly roundsLeft: number;
-}
 
 export class Budgets {
   readonly #ctx: Context;

@@ -5,7 +5,7 @@ import { BUDGET_MODES, BUDGET_RELATIONS, BUDGET_VIEWS } from '../../../domain/bu
 import type { Spent } from '../../../domain/budget.ts';
 import type { Edge, Server } from '../edge.ts';
 import { object, text } from '../schemas.ts';
-import { actorOf, guarded } from './operators.ts';
+import { actorOf, guarded } from './guarded.ts';
 
 const budgetParams = object({ budget: text('name of the budget') });
 const oneOf = (choices: readonly string[]) => Type.Union(choices.map((choice) => Type.Literal(choice)));
@@ -44,11 +44,7 @@ export function budgetRoutes(server: Server, edge: Edge): void {
         windowDays: null,
         ...request.body,
       } as const;
-      const spent = await api.setBudget(
-        parseBudgetId(request.params.budget),
-        terms as Parameters<typeof api.setBudget>[1],
-        actorOf(request),
-      );
+      const spent = await api.setBudget(parseBudgetId(request.params.budget), terms, actorOf(request));
       return spentView(spent);
     },
   );

@@ -2,13 +2,12 @@ import { parseClientId, parseModelName, parseRoundId, parseTask, parseTaskId } f
 import type { TaskId } from '@carapace/aggregation';
 import { fromBase64url } from '@carapace/crypto';
 import { Type } from '@fastify/type-provider-typebox';
-import type { FastifyRequest, onRequestAsyncHookHandler, RouteShorthandOptions } from 'fastify';
 import type { Actor } from '../../../app/api.ts';
 import { CoordinatorError } from '../../../errors.ts';
-import type { ApiKeyRecord, Role, TaskRecord } from '../../../ports.ts';
-import { authenticateOperator } from '../authentication.ts';
+import type { Role, TaskRecord } from '../../../ports.ts';
 import { budgetRoutes } from './budgets.ts';
-import { apiKeyView, clientView, object, open, PROBLEM, rosterView, text, tokenView, versionView } from '../schemas.ts';
+import { actorOf, guarded } from './guarded.ts';
+import { apiKeyView, clientView, object, open, rosterView, text, tokenView, versionView } from '../schemas.ts';
 import type { Edge, Server } from '../edge.ts';
 
 const MODEL_LIMIT = 2 ** 30;
@@ -24,8 +23,6 @@ const limitQuery = object({
   limit: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,3}$', description: 'how many, newest first (100)' })),
 });
 
-const operators = new WeakMap<FastifyRequest, ApiKeyRecord>();
-
 export function operatorRoutes(server: Server, edge: Edge): void {
   taskRoutes(server, edge);
   clientRoutesForOperators(server, edge);
@@ -33,41 +30,6 @@ export function operatorRoutes(server: Server, edge: Edge): void {
   channelRoute(server, edge);
   rosterRoutes(server, edge);
   budgetRoutes(server, edge);
-}
-
-/** Before a byte of the body is read: a stranger's body is never parsed. */
-function needs(edge: Edge, role: Role): onRequestAsyncHookHandler {
-  return async (request) => {
-    operators.set(request, await authenticateOperator(edge, request, role));
-  };
-}
-
-export function actorOf(request: FastifyRequest): Actor {
-  const key = operators.get(request);
-  if (key === undefined) throw new Error('a route without an authenticated operator asked who acts');
-  return `key:${key.id}`;
-}
-
-export function guarded(
-  edge: Edge,
-  role: Role,
-  operationId: string,
-  tag: string,
-  summary: string,
-): { onRequest: onRequestAsyncHookHandler } & {
-  schema: NonNullable<RouteShorthandOptions['schema']> & { operationId: string; tags: string[]; summary: string };
-} {
-  return {
-    onRequest: needs(edge, role),
-    schema: {
-      operationId,
-      tags: [tag],
-      summary,
-      description: `Needs the role ${role}.`,
-      security: [{ operator: [] }],
-      response: { '4xx': PROBLEM, '5xx': PROBLEM },
-    },
-  };
 }
 
 function taskRoutes(server: Server, edge: Edge): void {

@@ -1,0 +1,28 @@
+/** What is said of budgets outside the ledger. */
+import type { BudgetId, PrivacyEvent } from '@carapace/aggregation';
+
+/** In the signed manifest of a version. */
+export interface PrivacyStatement {
+  readonly unit: 'client';
+  readonly noise: string;
+  readonly noiseMultiplier: string;
+  readonly clip: number;
+  readonly colluding: number;
+  /** What each round was charged. */
+  readonly event: PrivacyEvent;
+  /** So far, this round and reservations included. */
+  readonly budgets: readonly {
+    readonly budget: BudgetId;
+    readonly epsilon: number;
+    readonly delta: number;
+    readonly relation: string;
+    readonly view: string;
+    readonly rounds: number;
+  }[];
+}
+
+export interface Forecast {
+  readonly budget: BudgetId;
+  /** More rounds of the task that the budget holds. */
+  readonly roundsLeft: number;
+}
