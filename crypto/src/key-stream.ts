@@ -1,5 +1,6 @@
 /** AES-256-CTR key streams (FIPS 197, NIST SP 800-38A) told apart by two numbers in the upper half of the counter block. */
 import { createCipheriv } from 'node:crypto';
+import { importSecret } from './import-key.ts';
 
 // 64 KiB stays in the second-level cache; one update over megabytes runs at a fifth of the speed.
 const ZERO = new Uint8Array(65536);
@@ -15,7 +16,7 @@ export function keyStream(key: Uint8Array, major: number, minor: number): KeyStr
   const view = new DataView(block.buffer);
   view.setUint32(0, major);
   view.setUint32(4, minor);
-  const cipher = createCipheriv('aes-256-ctr', key, block);
+  const cipher = createCipheriv('aes-256-ctr', importSecret(key), block);
   return {
     fill: (target) => {
       for (let at = 0; at < target.length; at += ZERO.length) {

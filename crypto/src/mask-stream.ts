@@ -5,6 +5,7 @@
  */
 import { createCipheriv } from 'node:crypto';
 import { CryptoError } from './errors.ts';
+import { importSecret } from './import-key.ts';
 import { combineWords, PART_BYTES } from './words/words.ts';
 
 const ZERO = new Uint8Array(PART_BYTES);
@@ -23,6 +24,6 @@ export function subtractMask(words: BigUint64Array, seed: Uint8Array): void {
 
 function combine(words: BigUint64Array, seed: Uint8Array, operation: 'add' | 'subtract'): void {
   if (seed.length !== MASK_SEED_BYTES) throw new CryptoError('KEY_MALFORMED', 'a mask seed has 32 bytes');
-  const cipher = createCipheriv('aes-128-ctr', seed.subarray(0, 16), seed.subarray(16));
+  const cipher = createCipheriv('aes-128-ctr', importSecret(seed.subarray(0, 16)), seed.subarray(16));
   combineWords(words, operation, words.byteLength, (_, part) => part.set(cipher.update(ZERO.subarray(0, part.length))));
 }
