@@ -3,14 +3,14 @@
  * the pairwise masks (ACORN: Bell et al., USENIX Security 2023, section 3). What a client computes for each neighbour, and the
  * coordinator for each that dropped out, is as long as a key, whatever the length of the vector.
  */
-import { addToWords, CryptoError, rlweMask, rlweParameters, RLWE_RINGS } from '@carapace/crypto';
+import { addMasks, addToWords, CryptoError, removeMasks, rlweMask, rlweParameters, RLWE_RINGS } from '@carapace/crypto';
 import type { MaskedSum, MaskedVector, RandomSource, RlweMask, RlweParameters, RlweRingName } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
 import { laneCount } from './quantiser.ts';
 import type { LaneFormat } from './quantiser.ts';
 import { checkLength, openPayloads } from './vector-mask.ts';
 import type { PayloadSum, SignedSeed, VectorMask } from './vector-mask.ts';
-import { applyMasks, packLanes, removeMasks, unpackLanes, wordCount } from './word-lanes.ts';
+import { packLanes, unpackLanes, wordCount } from './word-lanes.ts';
 import type { WordLanes } from './word-lanes.ts';
 
 /** @throws AggregationError `SECAGG_PARAMETERS` when no ring holds the sums */
@@ -83,7 +83,7 @@ function maskBoth(
   const words = packLanes(raised, form);
   vector.forgetKey();
   raised.fill(0);
-  applyMasks(words, seeds);
+  addMasks(words, seeds);
   const payload = new Uint8Array(vector.masked.length + words.byteLength);
   payload.set(vector.masked);
   payload.set(new Uint8Array(words.buffer), vector.masked.length);

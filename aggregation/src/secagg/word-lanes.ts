@@ -3,9 +3,6 @@
  * have headroom for the sum, and the carries of the masks cancel with the masks, so any lane width will do. A mask is a
  * key stream as it comes: nothing is reduced, so nothing is biased.
  */
-import { addMask, subtractMask } from '@carapace/crypto';
-import type { SignedSeed } from './vector-mask.ts';
-
 export interface WordLanes {
   /** Lanes in all. */
   readonly count: number;
@@ -47,16 +44,6 @@ export function unpackLanes(words: Words, { lanesPerWord, laneBits, count }: Wor
     stray |= bitsFrom(low, high, lanesPerWord * laneBits);
   }
   return stray === 0 && lanes.subarray(count).every((rest) => rest === 0) ? lanes.subarray(0, count) : undefined;
-}
-
-/** words := words + the masks with their signs. */
-export function applyMasks(words: Words, seeds: readonly SignedSeed[]): void {
-  for (const { seed, sign } of seeds) (sign > 0 ? addMask : subtractMask)(words, seed);
-}
-
-/** words := words - the masks with their signs. */
-export function removeMasks(words: Words, seeds: readonly SignedSeed[]): void {
-  for (const { seed, sign } of seeds) (sign > 0 ? subtractMask : addMask)(words, seed);
 }
 
 /** 32 bits of `high:low` from `bit` up, which may be 64: shifts count modulo 32. */

@@ -15,8 +15,9 @@ import type { Accusation } from './accusation.ts';
 import { membersOf } from './admit.ts';
 import { closeAdvertising, takeKeys } from './advertise-keys.ts';
 import { closeConsistency, signaturesFor, takeSignature } from './consistency.ts';
+import { Unrecoverable } from './disclosed-shares.ts';
 import { closeCollecting, noteInput, takeInput } from './masked-input.ts';
-import { recoverMasks, Unrecoverable } from './recover.ts';
+import { recoverMasks, wrongShares } from './recover.ts';
 import { closeSharing, deliveryTo, takeDealing } from './share-keys.ts';
 import type { Opening, ServerState } from './state.ts';
 import { takeReply } from './unmask.ts';
@@ -170,10 +171,16 @@ function close(state: ServerState): ServerOutcome {
   try {
     return closePhase(state);
   } catch (error) {
-    const accused = error instanceof Unrecoverable ? [error.accused] : [];
+    const accused = error instanceof Unrecoverable ? [...sendersOfWrongShares(state), error.accused] : [];
     const { code, why } = refusalOf(error);
     return abandon(code, why, accused);
   }
+}
+
+/** Nothing was recovered, so nothing was told of them yet; when the seeds are derived it was, with the first order to open. */
+function sendersOfWrongShares(state: ServerState): Accusation[] {
+  const isFirst = state.phase === 'unmasking' || (state.phase === 'opening' && !state.derived);
+  return isFirst ? wrongShares(state) : [];
 }
 
 function closePhase(state: ServerState): ServerOutcome {

@@ -255,8 +255,11 @@ function apply(
   if (stepOf(state) !== step) return { state, refusal: null, accusations: [] };
   const outcome = secaggServerStep(state, { kind: 'message', from: member, message });
   const refusal = outcome.effects.find((effect) => effect.kind === 'refuse');
+  // Who sent wrong shares is found with the order to open, and told with it.
+  const isTold = outcome.effects.some((effect) => effect.kind === 'open');
   const accusations = outcome.effects.filter((effect) => effect.kind === 'accuse');
-  return { state: outcome.state, refusal: refusal ?? null, accusations };
+  const now = isTold ? accusations.filter(({ code }) => code !== 'SECAGG_SHARE_WRONG') : accusations;
+  return { state: outcome.state, refusal: refusal ?? null, accusations: now };
 }
 
 function stepOf(state: ServerState): ProtocolStep | 'failed' | null {
