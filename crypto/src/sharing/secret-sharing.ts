@@ -117,7 +117,10 @@ function factorsOf(xs: Uint8Array, count: number): Uint8Array[] {
 }
 
 /** Those of the coordinates before: the secrets of a round are mostly recovered from the same ones, one after the other. */
-let known: { readonly xs: Uint8Array; readonly exponents: Uint8Array } = { xs: Uint8Array.of(), exponents: Uint8Array.of() };
+let known: { readonly xs: Uint8Array; readonly exponents: Uint8Array } = {
+  xs: Uint8Array.of(),
+  exponents: Uint8Array.of(),
+};
 
 /**
  * The exponent of v_i, one by the product of x_j - x_i over all other j. Over all elements of the field that product is 1, so where most of
@@ -150,7 +153,8 @@ function checkLengths(values: readonly Uint8Array[]): void {
   if (length === undefined || values.some((value) => value.length !== length)) {
     throw outOfRange('no shares, or shares of different lengths');
   }
-  if (length < 1 || length > MOST_SECRET_BYTES) throw outOfRange(`${length} bytes, 1 to ${MOST_SECRET_BYTES} can be shared`);
+  if (length < 1 || length > MOST_SECRET_BYTES)
+    throw outOfRange(`${length} bytes, 1 to ${MOST_SECRET_BYTES} can be shared`);
 }
 
 function checkCoordinates(xs: readonly number[] | Uint8Array): void {

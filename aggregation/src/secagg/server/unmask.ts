@@ -17,7 +17,8 @@ export function takeReply(
   from: number,
   message: Uint8Array,
 ): { state: Unmasking; accusations: Accusation[] } {
-  if (standingOf(state)[from] !== STANDING.survivor) throw new Stop('SECAGG_MEMBER', `member ${from} is not in the sum`);
+  if (standingOf(state)[from] !== STANDING.survivor)
+    throw new Stop('SECAGG_MEMBER', `member ${from} is not in the sum`);
   const reply = decodeUnmaskReply(contextOf(state.session), message);
   const replies = admit(state.replies, from, reply);
   if (replies === state.replies) return { state, accusations: [] };

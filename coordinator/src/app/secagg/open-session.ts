@@ -41,7 +41,7 @@ export async function openSession(
     round: round.id,
     attempt: ATTEMPT,
     model: base.weights,
-    layout: workDigest({ layout: layout.digest, topology: base.topology, training, protection }),
+    work: workDigest({ layout: layout.digest, topology: base.topology, training, protection }),
     values: layout.size,
     roster: readRoster(roster).digest,
     cohort,
