@@ -44,4 +44,6 @@ export { fingerprint, generateSigningKey, parsePublicKey, signingKeyFromSeed, ve
 export type { PublicKey, SigningKey } from './signature.ts';
 export { instantiate } from './wasm.ts';
 export type { Instance } from './wasm.ts';
+export { packLanes, unpackLanes } from './words/lanes.ts';
+export type { Lanes } from './words/lanes.ts';
 export { addToWords } from './words/words.ts';

@@ -6,7 +6,8 @@
 import { createCipheriv } from 'node:crypto';
 import { CryptoError } from './errors.ts';
 import { importSecret } from './import-key.ts';
-import { eachPart, PART_BYTES } from './words/words.ts';
+import { PART_BYTES } from './words/kernel.ts';
+import { eachPart } from './words/words.ts';
 
 const ZERO = new Uint8Array(PART_BYTES);
 

@@ -47,9 +47,10 @@ export interface RlweMask {
   readonly parameters: RlweParameters;
   /**
    * Masks a vector under a key of its own. A second call, even with the same vector, is a second key: to repeat an upload, repeat its bytes.
+   * @param room bytes to leave behind the masked vector in its buffer, for what is sent with it
    * @throws CryptoError `RLWE_VECTOR` when the length is another or an entry is too large
    */
-  mask(vector: Uint32Array, random: RandomSource): MaskedVector;
+  mask(vector: Uint32Array, random: RandomSource, room?: number): MaskedVector;
   /** Form only. @throws CryptoError `DECODE_TRUNCATED`, `DECODE_TRAILING`, `DECODE_INVALID` */
   check(masked: Uint8Array): void;
   sum(): MaskedSum;
@@ -72,7 +73,7 @@ export function rlweMask(parameters: RlweParameters, context: Uint8Array): RlweM
   const seed = publicSeed(parameters, context);
   return {
     parameters,
-    mask: (vector, random) => maskVector(parameters, seed, vector, random),
+    mask: (vector, random, room = 0) => maskVector(parameters, seed, vector, random, room),
     check: (masked) => checkMasked(parameters, masked),
     sum: () => new MaskedSum(parameters),
     unmask: (sum, keySum) => unmaskSum(parameters, seed, sum, keySum),
@@ -90,13 +91,15 @@ function maskVector(
   seed: Uint8Array,
   vector: Uint32Array,
   random: RandomSource,
+  room: number,
 ): MaskedVector {
   const { length, maxValue, ring } = parameters;
   if (vector.length !== length) {
     throw new CryptoError('RLWE_VECTOR', `the vector has ${vector.length} entries, not ${length}`);
   }
   const secret = random.bytes(32);
-  const masked = new Uint8Array(parameters.maskedBytes);
+  const { maskedBytes } = parameters;
+  const masked = new Uint8Array(new ArrayBuffer(maskedBytes + room), 0, maskedBytes);
   const key = kernelOf(ring).secretly(parameters, (kernel) => {
     const drawn = kernel.sampleKey(keyStream(secret, KEY_STREAM, 0));
     kernel.putKey(drawn);

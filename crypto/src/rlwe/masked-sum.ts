@@ -61,7 +61,7 @@ interface Adder {
 }
 
 /** Blocks that are taken in at once: what they are packed in, and what they are added to, stay in the second-level cache. */
-const PART_BLOCKS = 64;
+const PART_BLOCKS = 16;
 
 function newAdder({ primes }: Ring, blocks: number): Adder {
   const k = primes.length;

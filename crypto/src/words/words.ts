@@ -3,21 +3,7 @@
  * else has run through them, and are fifty times slower after.
  */
 import { CryptoError } from '../errors.ts';
-import { instantiate } from '../wasm.ts';
-import type { Instance } from '../wasm.ts';
-import { KERNEL_WASM } from './kernel-wasm.ts';
-
-interface KernelExports {
-  add(to: number, from: number, count: number): void;
-  subtract(to: number, from: number, count: number): void;
-}
-
-// Two parts of 64 KiB stay in the second-level cache.
-export const PART_BYTES = 65_536;
-const TO = 1024;
-const FROM = TO + PART_BYTES;
-
-let kernel: Instance<KernelExports> | undefined;
+import { FROM, PART_BYTES, TO, wordKernel } from './kernel.ts';
 
 /** words := words + bytes, read as little-endian words. @throws CryptoError `ENCODE_RANGE` when the lengths differ */
 export function addToWords(words: BigUint64Array, bytes: Uint8Array): void {
@@ -32,13 +18,12 @@ export interface WordPart {
   /** In bytes, as the length. */
   readonly at: number;
   readonly length: number;
-  combine(operation: keyof KernelExports, bytes: Uint8Array): void;
+  combine(operation: 'add' | 'subtract', bytes: Uint8Array): void;
 }
 
 /** Takes all words through the kernel, part by part in rising order. */
 export function eachPart(words: BigUint64Array, visit: (part: WordPart) => void): void {
-  kernel ??= instantiate<KernelExports>(KERNEL_WASM, FROM + PART_BYTES);
-  const { exports, memory } = kernel;
+  const { exports, memory } = wordKernel();
   for (let at = 0; at < words.byteLength; at += PART_BYTES) {
     const length = Math.min(PART_BYTES, words.byteLength - at);
     const target = new Uint8Array(words.buffer, words.byteOffset + at, length);

@@ -6,6 +6,7 @@
 import {
   audienceOf,
   decodeSession,
+  judgeMaskedInput,
   maskedInputBytes,
   messageFor,
   openSession,
@@ -125,10 +126,7 @@ export class Protocols {
     const member = memberOf(state, client.id);
     return {
       bytes: 'session' in state ? maskedInputBytes(state.session) : 0,
-      judge: (message) => {
-        const { effects } = secaggServerStep(state, { kind: 'message', from: member, message });
-        return effects.find((effect) => effect.kind === 'refuse')?.code ?? null;
-      },
+      judge: (message) => judgeMaskedInput(state, member, message)?.code ?? null,
     };
   }
 
