@@ -15,6 +15,7 @@ export interface Kernel {
 
 export const KERNELS: readonly Kernel[] = [
   { source: 'crypto/src/rlwe/assembly/kernel.ts', module: 'crypto/src/rlwe/kernel-wasm.ts' },
+  { source: 'crypto/src/sharing/assembly/kernel.ts', module: 'crypto/src/sharing/kernel-wasm.ts' },
   { source: 'crypto/src/words/assembly/kernel.ts', module: 'crypto/src/words/kernel-wasm.ts' },
   {
     source: 'aggregation/src/secagg/rounding/assembly/kernel.ts',

@@ -107,7 +107,13 @@ export type { Member, Roster, RosterKeys, RosterTrust } from './secagg/roster.ts
 export type { Accusation } from './secagg/server/accusation.ts';
 export { decodeServerState, encodeServerState } from './secagg/server/state.ts';
 export type { ServerState } from './secagg/server/state.ts';
-export { audienceOf, messageFor, openSession, serverStep as secaggServerStep } from './secagg/server/step.ts';
+export {
+  audienceOf,
+  judgeInput as judgeMaskedInput,
+  messageFor,
+  openSession,
+  serverStep as secaggServerStep,
+} from './secagg/server/step.ts';
 export type { ServerEffect, ServerEvent, ServerOutcome } from './secagg/server/step.ts';
 export {
   checkSession,

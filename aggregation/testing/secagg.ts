@@ -67,7 +67,7 @@ export function makeWorld(seed: string | number, clients: number, change: Partia
     round: parseRoundId('mnist.7').id,
     attempt: 1,
     model: digestOf('weights'),
-    layout: digestOf('layout'),
+    work: digestOf('layout'),
     values: 10,
     quantiser: { clip: 1, bits: 8, maxWeight: 1000 },
     mode: 'words',
@@ -91,7 +91,7 @@ export function standingOf(world: World, member: number, change: Partial<Standin
     rosterKeys: { authority: world.authority.publicKey, coordinator: world.authority.publicKey },
     floor: LOWEST_FLOOR,
     model: world.session.model,
-    layout: world.session.layout,
+    work: world.session.work,
     values: world.session.values,
     ...change,
   };

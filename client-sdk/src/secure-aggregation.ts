@@ -173,7 +173,7 @@ export class SecureAggregation {
         rosterKeys: rosterKeysOf(membership),
         floor: await floorWithSerial(floor, state),
         model: assignment.model.weights,
-        layout: workOf(assignment, layout),
+        work: workOf(assignment, layout),
         values: layout.size,
       },
       random,
@@ -187,7 +187,7 @@ export class SecureAggregation {
   /** Who resumes a session is given the same work again, or goes no further: its masks are for that work alone. */
   async #checkSame(state: ClientState, assignment: Assignment, layout: Layout): Promise<void> {
     if (!('session' in state)) return;
-    const { model, layout: work, values } = state.session;
+    const { model, work, values } = state.session;
     const same = model === assignment.model.weights && work === workOf(assignment, layout) && values === layout.size;
     if (same) return;
     await this.#means.state.dropProtocol();

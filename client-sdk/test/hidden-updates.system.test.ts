@@ -114,7 +114,7 @@ class Played {
       round: secure.round,
       attempt: 1,
       model: secure.model.weights,
-      layout: workOf(secure, layout),
+      work: workOf(secure, layout),
       values: layout.size,
       quantiser: { clip: 1, bits: 16, maxWeight: secure.training.maxExamples },
       mode: 'words',
@@ -217,7 +217,7 @@ describe('secure aggregation', () => {
 
   test.each([
     ['other weights', { model: other }],
-    ['other work', { layout: other }],
+    ['other work', { work: other }],
     ['another length', { values: 7 }],
     ['another round', { round: parseRoundId('mnist.4').id }],
   ])('an invitation to %s is refused, and nothing is said', async (_, change) => {

@@ -6,36 +6,62 @@
 import { concatBytes, fromUtf8, utf8 } from './bytes.ts';
 import { CryptoError } from './errors.ts';
 
-export class Writer {
-  readonly #parts: Uint8Array[] = [];
+/** Longer values are kept by reference until the end, instead of being copied twice. */
+const LONG_BYTES = 4096;
 
-  /** Bytes as they are, without a length: for fields whose size the format fixes. */
+export class Writer {
+  /** What is finished; behind it `#length` bytes of `#buffer`. */
+  readonly #parts: Uint8Array[] = [];
+  #buffer = new Uint8Array(64);
+  #view = new DataView(this.#buffer.buffer);
+  #length = 0;
+
+  /** Bytes as they are, without a length: for fields whose size the format fixes. Not to be changed before `finish`. */
   bytes(value: Uint8Array): this {
-    this.#parts.push(value);
+    if (value.length < LONG_BYTES) {
+      const at = this.#reserve(value.length);
+      this.#buffer.set(value, at);
+      return this;
+    }
+    this.#parts.push(this.#buffer.slice(0, this.#length), value);
+    this.#length = 0;
     return this;
   }
 
   u8(value: number): this {
-    return this.#fixed(1, value, 0xff, (view) => view.setUint8(0, value));
+    checkInteger(value, 0xff);
+    const at = this.#reserve(1);
+    this.#buffer[at] = value;
+    return this;
   }
 
   u16(value: number): this {
-    return this.#fixed(2, value, 0xffff, (view) => view.setUint16(0, value, true));
+    checkInteger(value, 0xffff);
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value, true);
+    return this;
   }
 
   u32(value: number): this {
-    return this.#fixed(4, value, 0xffff_ffff, (view) => view.setUint32(0, value, true));
+    checkInteger(value, 0xffff_ffff);
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value, true);
+    return this;
   }
 
   u64(value: bigint): this {
     if (value < 0n || value >= 1n << 64n) throw new CryptoError('ENCODE_RANGE', `${value} does not fit 64 bits`);
-    return this.#view(8, (view) => view.setBigUint64(0, value, true));
+    const at = this.#reserve(8);
+    this.#view.setBigUint64(at, value, true);
+    return this;
   }
 
   /** A binary64 number; only finite values, so that one value has one spelling. */
   f64(value: number): this {
     if (!Number.isFinite(value)) throw new CryptoError('ENCODE_RANGE', `${value} is not finite`);
-    return this.#view(8, (view) => view.setFloat64(0, value === 0 ? 0 : value, true));
+    const at = this.#reserve(8);
+    this.#view.setFloat64(at, value === 0 ? 0 : value, true);
+    return this;
   }
 
   /** A byte string behind its 32-bit length. */
@@ -50,21 +76,27 @@ export class Writer {
   }
 
   finish(): Uint8Array<ArrayBuffer> {
-    return concatBytes(...this.#parts);
+    const rest = this.#buffer.subarray(0, this.#length);
+    return this.#parts.length === 0 ? rest.slice() : concatBytes(...this.#parts, rest);
   }
 
-  #fixed(size: number, value: number, max: number, set: (view: DataView) => void): this {
-    if (!Number.isInteger(value) || value < 0 || value > max) {
-      throw new CryptoError('ENCODE_RANGE', `${value} is not an integer in [0, ${max}]`);
+  /** Room for so many bytes more: where they begin. */
+  #reserve(size: number): number {
+    const at = this.#length;
+    this.#length += size;
+    if (this.#length > this.#buffer.length) {
+      const longer = new Uint8Array(2 * this.#length);
+      longer.set(this.#buffer);
+      this.#buffer = longer;
+      this.#view = new DataView(longer.buffer);
     }
-    return this.#view(size, set);
+    return at;
   }
+}
 
-  #view(size: number, set: (view: DataView) => void): this {
-    const part = new Uint8Array(size);
-    set(new DataView(part.buffer));
-    this.#parts.push(part);
-    return this;
+function checkInteger(value: number, max: number): void {
+  if (!Number.isInteger(value) || value < 0 || value > max) {
+    throw new CryptoError('ENCODE_RANGE', `${value} is not an integer in [0, ${max}]`);
   }
 }
 

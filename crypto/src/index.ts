@@ -21,7 +21,8 @@ export { exchangeKeyFromSecret, generateExchangeKey, parseExchangePublicKey } fr
 export type { ExchangeKey, ExchangePublicKey } from './key-agreement.ts';
 export { keyStream } from './key-stream.ts';
 export type { KeyStream } from './key-stream.ts';
-export { addMask, MASK_SEED_BYTES, subtractMask } from './mask-stream.ts';
+export { addMasks, MASK_SEED_BYTES, removeMasks } from './mask-stream.ts';
+export type { SignedSeed } from './mask-stream.ts';
 export { discreteGaussian, discreteLaplace, skellam } from './noise/integer-noise.ts';
 export type { IntegerNoise, Sampler } from './noise/integer-noise.ts';
 export { parseRational, rationalOf, reduced, toNumber } from './noise/rational.ts';
@@ -30,8 +31,8 @@ export { roundStochastically } from './noise/stochastic-rounding.ts';
 export { sample, systemRandom, uniformInteger } from './random.ts';
 export type { RandomSource } from './random.ts';
 export { openSealed, seal, SEAL_OVERHEAD_BYTES } from './sealed-box.ts';
-export { recoverSecret, splitSecret } from './secret-sharing.ts';
-export type { Share } from './secret-sharing.ts';
+export { recoverChecked, recoverSecret, splitSecret } from './sharing/secret-sharing.ts';
+export type { CheckedSecret, PackedShares, Share } from './sharing/secret-sharing.ts';
 export { rlweMask } from './rlwe/mask.ts';
 export type { MaskedVector, RlweMask } from './rlwe/mask.ts';
 export type { MaskedSum } from './rlwe/masked-sum.ts';
@@ -43,4 +44,6 @@ export { fingerprint, generateSigningKey, parsePublicKey, signingKeyFromSeed, ve
 export type { PublicKey, SigningKey } from './signature.ts';
 export { instantiate } from './wasm.ts';
 export type { Instance } from './wasm.ts';
+export { packLanes, unpackLanes } from './words/lanes.ts';
+export type { Lanes } from './words/lanes.ts';
 export { addToWords } from './words/words.ts';

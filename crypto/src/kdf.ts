@@ -2,6 +2,7 @@
 import { hkdfSync } from 'node:crypto';
 import { concatBytes, utf8 } from './bytes.ts';
 import type { Domain } from './domains.ts';
+import { importSecret } from './import-key.ts';
 
 export function hkdfSha256(
   secret: Uint8Array,
@@ -9,7 +10,7 @@ export function hkdfSha256(
   info: Uint8Array,
   length: number,
 ): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(hkdfSync('sha256', secret, salt, info, length));
+  return new Uint8Array(hkdfSync('sha256', importSecret(secret), salt, info, length));
 }
 
 /**

@@ -3,6 +3,7 @@ import { createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { concatBytes, equalBytes, toHex } from './bytes.ts';
 import { CryptoError } from './errors.ts';
+import { importPublicKey } from './import-key.ts';
 import type { RandomSource } from './random.ts';
 
 // What surrounds the 32 raw bytes in PKCS #8 and in SubjectPublicKeyInfo (RFC 8410).
@@ -61,8 +62,7 @@ export function parseExchangePublicKey(bytes: Uint8Array): ExchangePublicKey {
 function agree(key: KeyObject, peer: ExchangePublicKey): Uint8Array<ArrayBuffer> {
   let secret: Uint8Array;
   try {
-    const publicKey = createPublicKey({ key: concatBytes(SPKI, peer) as Buffer, format: 'der', type: 'spki' });
-    secret = diffieHellman({ privateKey: key, publicKey });
+    secret = diffieHellman({ privateKey: key, publicKey: importPublicKey(SPKI, peer) });
   } catch (cause) {
     throw new CryptoError('KEY_MALFORMED', 'the peer key is not a point that may be used', { cause });
   }

@@ -5,24 +5,51 @@
  */
 import { createCipheriv } from 'node:crypto';
 import { CryptoError } from './errors.ts';
-import { combineWords, PART_BYTES } from './words/words.ts';
+import { importSecret } from './import-key.ts';
+import { PART_BYTES } from './words/kernel.ts';
+import { eachPart } from './words/words.ts';
 
 const ZERO = new Uint8Array(PART_BYTES);
 
 export const MASK_SEED_BYTES = 32;
 
-/** words := words + mask(seed), modulo 2^64. @throws CryptoError `KEY_MALFORMED` */
-export function addMask(words: BigUint64Array, seed: Uint8Array): void {
-  combine(words, seed, 'add');
+/** Ciphers that are kept open at once. */
+const MOST_OPEN = 64;
+
+/** A seed and the sign with which its mask stands in a sum. */
+export interface SignedSeed {
+  readonly seed: Uint8Array;
+  readonly sign: 1 | -1;
 }
 
-/** words := words - mask(seed), modulo 2^64. @throws CryptoError `KEY_MALFORMED` */
-export function subtractMask(words: BigUint64Array, seed: Uint8Array): void {
-  combine(words, seed, 'subtract');
+/** words := words + the masks with their signs, modulo 2^64. @throws CryptoError `KEY_MALFORMED` */
+export function addMasks(words: BigUint64Array, masks: readonly SignedSeed[]): void {
+  // A mask longer than a part keeps its cipher open until it has been through all parts.
+  for (let from = 0; from < masks.length; from += MOST_OPEN) {
+    const streams = masks.slice(from, from + MOST_OPEN).map(openStream);
+    eachPart(words, (part) => {
+      const zeros = ZERO.subarray(0, part.length);
+      for (const { next, operation } of streams) part.combine(operation, next(zeros));
+    });
+  }
 }
 
-function combine(words: BigUint64Array, seed: Uint8Array, operation: 'add' | 'subtract'): void {
+/** words := words - the masks with their signs, modulo 2^64. @throws CryptoError `KEY_MALFORMED` */
+export function removeMasks(words: BigUint64Array, masks: readonly SignedSeed[]): void {
+  addMasks(
+    words,
+    masks.map(({ seed, sign }) => ({ seed, sign: sign > 0 ? -1 : 1 })),
+  );
+}
+
+/** The next bytes of the stream, as many as there are zeros. */
+interface MaskStream {
+  readonly operation: 'add' | 'subtract';
+  readonly next: (zeros: Uint8Array) => Uint8Array;
+}
+
+function openStream({ seed, sign }: SignedSeed): MaskStream {
   if (seed.length !== MASK_SEED_BYTES) throw new CryptoError('KEY_MALFORMED', 'a mask seed has 32 bytes');
-  const cipher = createCipheriv('aes-128-ctr', seed.subarray(0, 16), seed.subarray(16));
-  combineWords(words, operation, words.byteLength, (_, part) => part.set(cipher.update(ZERO.subarray(0, part.length))));
+  const cipher = createCipheriv('aes-128-ctr', importSecret(seed.subarray(0, 16)), seed.subarray(16));
+  return { operation: sign > 0 ? 'add' : 'subtract', next: (zeros) => cipher.update(zeros) };
 }

@@ -5,6 +5,7 @@ import { concatBytes, toBase64url, utf8 } from './bytes.ts';
 import type { Domain } from './domains.ts';
 import { CryptoError } from './errors.ts';
 import { sha256 } from './hash.ts';
+import { importPublicKey } from './import-key.ts';
 import type { RandomSource } from './random.ts';
 
 // DER prefixes of RFC 8410: what surrounds the 32 raw bytes in PKCS #8 and in SubjectPublicKeyInfo.
@@ -85,7 +86,7 @@ const imported = new WeakMap<PublicKey, KeyObject>();
 function nodePublicKey(publicKey: PublicKey): KeyObject {
   const known = imported.get(publicKey);
   if (known !== undefined) return known;
-  const key = createPublicKey({ key: toNodeBuffer(concatBytes(SPKI, publicKey)), format: 'der', type: 'spki' });
+  const key = importPublicKey(SPKI, publicKey);
   imported.set(publicKey, key);
   return key;
 }

@@ -223,3 +223,18 @@ describe('values that no writer writes', () => {
     expect(read.remaining).toBe(1);
   });
 });
+
+test('values of any length, short ones and long ones among each other, stand one behind the other', () => {
+  const values = fc.array(fc.tuple(fc.constantFrom(0, 1, 5, 63, 64, 65, 4095, 4096, 4097, 20_000), fc.nat(255)), {
+    maxLength: 9,
+  });
+  fc.assert(
+    fc.property(values, (list) => {
+      const parts = list.map(([length, byte]) => new Uint8Array(length).fill(byte));
+      const writer = new Writer();
+      const expected = parts.flatMap((part, i) => [Uint8Array.of(i), part]);
+      parts.forEach((part, i) => writer.u8(i).bytes(part));
+      expect(Buffer.compare(writer.finish(), concatBytes(...expected))).toBe(0);
+    }),
+  );
+});

@@ -1,4 +1,4 @@
-import { addMask, addToWords, concatBytes, fromHex, MASK_SEED_BYTES, subtractMask, toHex } from '@carapace/crypto';
+import { addMasks, addToWords, concatBytes, fromHex, MASK_SEED_BYTES, removeMasks, toHex } from '@carapace/crypto';
 import { seededRandom } from '@carapace/crypto/testing';
 import fc from 'fast-check';
 import { createCipheriv } from 'node:crypto';
@@ -19,7 +19,7 @@ describe('NIST SP 800-38A, F.5.1 CTR-AES128', () => {
 
   test('the mask is the key stream', () => {
     const words = new BigUint64Array(8);
-    addMask(words, concatBytes(key, counter));
+    addMasks(words, [{ seed: concatBytes(key, counter), sign: 1 }]);
     const stream = new Uint8Array(words.buffer);
     expect(toHex(stream.map((byte, i) => byte ^ plaintext[i]!))).toBe(ciphertext);
   });
@@ -32,17 +32,28 @@ function slowMask(seed: Uint8Array, length: number): bigint[] {
   return Array.from({ length }, (_, i) => stream.readBigUInt64LE(8 * i));
 }
 
-test('adding is addition modulo 2^64, and subtracting undoes it, at every length about the chunk', () => {
+test('adding is addition modulo 2^64 with the signs, and removing undoes it, at every length about the part and any number of masks', () => {
+  const length = fc.constantFrom(0, 1, 2, 100, 8191, 8192, 8193, 16384, 20000);
+  const signs = fc.oneof(
+    fc.array(fc.constantFrom(1 as const, -1 as const), { maxLength: 5 }),
+    fc
+      .constantFrom(63, 64, 65, 130)
+      .map((count) => Array.from({ length: count }, (_, i): 1 | -1 => (i % 3 === 0 ? 1 : -1))),
+  );
   fc.assert(
-    fc.property(fc.nat(), fc.constantFrom(0, 1, 2, 100, 8191, 8192, 8193, 16384, 20000), (seed, length) => {
+    fc.property(fc.nat(), length, signs, (seed, count, of) => {
       const random = seededRandom(seed);
-      const mask = random.bytes(MASK_SEED_BYTES);
-      const words = new BigUint64Array(random.bytes(8 * length).buffer);
+      const used = of.length > 5 ? count % 1000 : count;
+      const masks = of.map((sign) => ({ seed: random.bytes(MASK_SEED_BYTES), sign }));
+      const words = new BigUint64Array(random.bytes(8 * used).buffer);
       const before = words.slice();
-      const expected = slowMask(mask, length).map((word, i) => (word + before[i]!) % WORD);
-      addMask(words, mask);
+      const expected = before.slice();
+      for (const { seed: of, sign } of masks) {
+        slowMask(of, used).forEach((word, i) => (expected[i]! += BigInt(sign) * word));
+      }
+      addMasks(words, masks);
       expect(words.every((word, i) => word === expected[i])).toBe(true);
-      subtractMask(words, mask);
+      removeMasks(words, masks);
       expect(words).toEqual(before);
     }),
     { numRuns: 30 },
@@ -51,7 +62,7 @@ test('adding is addition modulo 2^64, and subtracting undoes it, at every length
 
 test('words of a mask are distinct, and every bit is set about half of the time', () => {
   const words = new BigUint64Array(1 << 16);
-  addMask(words, seededRandom('bits').bytes(MASK_SEED_BYTES));
+  addMasks(words, [{ seed: seededRandom('bits').bytes(MASK_SEED_BYTES), sign: 1 }]);
   expect(new Set(words).size).toBe(words.length);
   for (let bit = 0n; bit < 64n; bit++) {
     const ones = words.reduce((count, word) => count + Number((word >> bit) & 1n), 0);
@@ -69,5 +80,5 @@ test('bytes are added as words, from any alignment, and must be as many', () => 
 });
 
 test('a seed of another length is refused', () => {
-  expect(() => addMask(new BigUint64Array(1), new Uint8Array(31))).toThrow('KEY_MALFORMED');
+  expect(() => addMasks(new BigUint64Array(1), [{ seed: new Uint8Array(31), sign: 1 }])).toThrow('KEY_MALFORMED');
 });

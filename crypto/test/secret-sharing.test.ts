@@ -1,8 +1,9 @@
-import { recoverSecret, splitSecret, toHex } from '@carapace/crypto';
-import type { RandomSource, Share } from '@carapace/crypto';
+import { recoverChecked, recoverSecret, splitSecret, toHex } from '@carapace/crypto';
+import type { PackedShares, RandomSource, Share } from '@carapace/crypto';
 import { seededRandom } from '@carapace/crypto/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { combineAll, multiplyReference } from '../src/sharing/field.ts';
 
 /** GF(2^8) as FIPS 197, section 4.2 writes it: multiply as polynomials, then reduce modulo x^8 + x^4 + x^3 + x + 1. */
 function slowMultiply(a: number, b: number): number {
@@ -82,6 +83,98 @@ test('a share is uniform, whatever the secret', () => {
     // 255 degrees of freedom: mean 255, standard deviation 22.6; six of them.
     expect(chiSquare).toBeLessThan(391);
   }
+});
+
+test('the kernel against its twin: every factor times every element, and sums of any number and length', () => {
+  for (let factor = 0; factor < 256; factor++) {
+    const elements = Uint8Array.from({ length: 256 }, (_, element) => element);
+    const [products] = combineAll({ length: 256, bytes: elements }, [Uint8Array.of(factor)]);
+    expect(products).toEqual(elements.map((element) => multiplyReference(element, factor)));
+    expect(products![199]).toBe(slowMultiply(199, factor));
+  }
+  const vectors = fc
+    .tuple(fc.constantFrom(1, 2, 15, 16, 17, 31, 32, 33, 48, 256), fc.constantFrom(1, 2, 3, 100, 255))
+    .filter(([length, count]) => Math.ceil(length / 16) * 16 * count <= 65_536);
+  fc.assert(
+    fc.property(vectors, fc.integer({ min: 0, max: 3 }), fc.nat(), ([length, count], rows, seed) => {
+      const random = seededRandom(seed);
+      const bytes = random.bytes(length * count);
+      const factors = Array.from({ length: rows }, () => random.bytes(count));
+      const slow = factors.map((row) =>
+        Uint8Array.from({ length }, (_, at) =>
+          row.reduce((sum, factor, i) => sum ^ multiplyReference(bytes[i * length + at]!, factor), 0),
+        ),
+      );
+      expect(combineAll({ length, bytes }, factors)).toEqual(slow);
+    }),
+    { numRuns: 40 },
+  );
+  expect(() => combineAll({ length: 256, bytes: new Uint8Array(257 * 256) }, [])).toThrow(RangeError);
+});
+
+describe('shares that are checked', () => {
+  const packed = (shares: readonly Share[]): PackedShares => ({
+    xs: Uint8Array.from(shares, ({ x }) => x),
+    values: Uint8Array.from(shares.flatMap(({ value }) => [...value])),
+  });
+  const cases = fc
+    .record({
+      seed: fc.nat(),
+      threshold: fc.integer({ min: 1, max: 12 }),
+      wrong: fc.integer({ min: 1, max: 6 }),
+      spare: fc.nat(8),
+      full: fc.boolean(),
+    })
+    .map(({ seed, threshold, wrong, spare, full }) => {
+      const random = seededRandom(seed);
+      const secret = random.bytes(32);
+      // With most of the field's elements among the coordinates the factors are computed from those that are not.
+      const count = full ? 255 - spare : threshold + wrong - 1 + spare;
+      const order = Array.from({ length: 255 }, (_, i) => i + 1).sort(
+        (a, b) => ((a * 7 + seed) % 256) - ((b * 7 + seed) % 256),
+      );
+      const xs = order.slice(0, count);
+      const values = splitSecret(secret, threshold, xs, random);
+      return { random, secret, threshold, wrong, shares: xs.map((x, i): Share => ({ x, value: values[i]! })) };
+    });
+
+  test('good ones give the secret, and are consistent', () => {
+    fc.assert(
+      fc.property(cases, ({ secret, threshold, wrong, shares }) => {
+        expect(recoverChecked(packed(shares), threshold, wrong)).toEqual({ secret, consistent: true });
+      }),
+    );
+  });
+
+  test('up to `wrong` wrong ones, one byte of each: another secret, or no consistency', () => {
+    fc.assert(
+      fc.property(
+        cases,
+        fc.integer({ min: 1, max: 6 }),
+        fc.nat(31),
+        ({ random, secret, threshold, wrong, shares }, errors, byte) => {
+          const bad = Math.min(errors, wrong);
+          const changed = shares.map(({ x, value }, i) => {
+            const error = 1 + (random.bytes(1)[0]! % 255);
+            return { x, value: i < bad ? value.with(byte, value[byte]! ^ error) : value };
+          });
+          const found = recoverChecked(packed(changed), threshold, wrong);
+          expect(found.consistent && toHex(found.secret) === toHex(secret)).toBe(false);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test.each<[string, PackedShares, number, number]>([
+    ['too few for what may be wrong', { xs: Uint8Array.of(1, 2, 3), values: new Uint8Array(96) }, 2, 3],
+    ['none of them wrong at all', { xs: Uint8Array.of(1, 2, 3), values: new Uint8Array(96) }, 2, 0],
+    ['an x twice', { xs: Uint8Array.of(1, 2, 2), values: new Uint8Array(96) }, 2, 1],
+    ['x = 0', { xs: Uint8Array.of(1, 2, 0), values: new Uint8Array(96) }, 2, 1],
+    ['shares of another length', { xs: Uint8Array.of(1, 2, 3), values: new Uint8Array(95) }, 2, 1],
+  ])('%s: SHARING_RANGE', (_, shares, threshold, wrong) => {
+    expect(() => recoverChecked(shares, threshold, wrong)).toThrow('SHARING_RANGE');
+  });
 });
 
 describe('refused with SHARING_RANGE', () => {

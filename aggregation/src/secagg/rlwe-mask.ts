@@ -3,14 +3,23 @@
  * the pairwise masks (ACORN: Bell et al., USENIX Security 2023, section 3). What a client computes for each neighbour, and the
  * coordinator for each that dropped out, is as long as a key, whatever the length of the vector.
  */
-import { addToWords, CryptoError, rlweMask, rlweParameters, RLWE_RINGS } from '@carapace/crypto';
+import {
+  addMasks,
+  addToWords,
+  CryptoError,
+  packLanes,
+  removeMasks,
+  rlweMask,
+  rlweParameters,
+  RLWE_RINGS,
+} from '@carapace/crypto';
 import type { MaskedSum, MaskedVector, RandomSource, RlweMask, RlweParameters, RlweRingName } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
 import { laneCount } from './quantiser.ts';
 import type { LaneFormat } from './quantiser.ts';
 import { checkLength, openPayloads } from './vector-mask.ts';
 import type { PayloadSum, SignedSeed, VectorMask } from './vector-mask.ts';
-import { applyMasks, packLanes, removeMasks, unpackLanes, wordCount } from './word-lanes.ts';
+import { sumLanes, wordCount } from './word-lanes.ts';
 import type { WordLanes } from './word-lanes.ts';
 
 /** @throws AggregationError `SECAGG_PARAMETERS` when no ring holds the sums */
@@ -76,23 +85,22 @@ function maskBoth(
   seeds: readonly SignedSeed[],
   random: RandomSource,
 ): Uint8Array<ArrayBuffer> {
-  const vector = maskVector(mask, lanes, random);
+  const vector = maskVector(mask, lanes, random, 8 * wordCount(form));
   const { bound } = mask.parameters.ring.secret;
   const raised = new Uint32Array(vector.key.length);
   for (let i = 0; i < raised.length; i++) raised[i] = vector.key[i]! + bound;
   const words = packLanes(raised, form);
   vector.forgetKey();
   raised.fill(0);
-  applyMasks(words, seeds);
-  const payload = new Uint8Array(vector.masked.length + words.byteLength);
-  payload.set(vector.masked);
+  addMasks(words, seeds);
+  const payload = new Uint8Array(vector.masked.buffer);
   payload.set(new Uint8Array(words.buffer), vector.masked.length);
   return payload;
 }
 
-function maskVector(mask: RlweMask, lanes: Uint32Array, random: RandomSource): MaskedVector {
+function maskVector(mask: RlweMask, lanes: Uint32Array, random: RandomSource, room: number): MaskedVector {
   try {
-    return mask.mask(lanes, random);
+    return mask.mask(lanes, random, room);
   } catch (error) {
     if (!(error instanceof CryptoError && error.code === 'RLWE_VECTOR')) throw error;
     const ofLength = lanes.length !== mask.parameters.length;
@@ -141,7 +149,7 @@ class RlweSum implements PayloadSum {
   #openKeys(left: readonly SignedSeed[]): Int32Array | undefined {
     const words = this.#keys.slice();
     removeMasks(words, left);
-    const raised = unpackLanes(words, this.#form);
+    const raised = sumLanes(words, this.#form);
     const offset = this.inputs * this.#mask.parameters.ring.secret.bound;
     return raised && Int32Array.from(raised, (coefficient) => coefficient - offset);
   }

@@ -34,7 +34,7 @@ export interface Session extends Thresholds {
   /** Digest of the weights that the clients train from. */
   readonly model: Digest;
   /** Digest of the work: which value of the vector means what, and how all clients train it (`work-digest.ts`). */
-  readonly layout: Digest;
+  readonly work: Digest;
   /** Length of the update vector. */
   readonly values: number;
   readonly quantiser: Quantiser;
@@ -59,7 +59,7 @@ export function checkSession(session: Session): void {
 export function encodeSession(session: Session): Uint8Array<ArrayBuffer> {
   const { quantiser } = session;
   const writer = new Writer().bytes(MAGIC).u8(SECAGG_VERSION).text(session.round).u32(session.attempt);
-  writer.bytes(fromHex(session.model)).bytes(fromHex(session.layout)).u32(session.values);
+  writer.bytes(fromHex(session.model)).bytes(fromHex(session.work)).u32(session.values);
   writer.f64(quantiser.clip).u8(quantiser.bits).u32(quantiser.maxWeight).u8(MASK_MODES.indexOf(session.mode));
   writer.u16(session.threshold).u16(session.minimumSurvivors).u16(session.colluding);
   writer.u64(BigInt(session.deadline)).bytes(fromHex(session.roster));
@@ -113,7 +113,7 @@ function read(reader: Reader): Session {
     round: parseRoundId(reader.text(80)).id,
     attempt: reader.u32(),
     model: readDigest(reader),
-    layout: readDigest(reader),
+    work: readDigest(reader),
     values: reader.u32(),
     quantiser: { clip: reader.f64(), bits: reader.u8(), maxWeight: reader.u32() },
     mode: readMode(reader.u8()),

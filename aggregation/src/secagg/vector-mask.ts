@@ -2,8 +2,10 @@
  * How a vector of lanes is hidden and the sum of hidden vectors opened. The protocol around it (keys, shares, survivors)
  * is the same for every mode: a mode takes seeds and gives bytes.
  */
-import type { RandomSource } from '@carapace/crypto';
+import type { RandomSource, SignedSeed } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
+
+export type { SignedSeed };
 
 /** In the order of their codes on the wire. */
 export const MASK_MODES = ['words', 'rlwe'] as const;
@@ -13,12 +15,6 @@ export const MASK_MODES = ['words', 'rlwe'] as const;
  * `rlwe`: the vector under a key of its own, with pairwise masks over that key alone.
  */
 export type MaskMode = (typeof MASK_MODES)[number];
-
-/** A mask seed and the sign with which its mask stands in a client's input. */
-export interface SignedSeed {
-  readonly seed: Uint8Array;
-  readonly sign: 1 | -1;
-}
 
 export interface VectorMask {
   readonly mode: MaskMode;

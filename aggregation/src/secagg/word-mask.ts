@@ -1,10 +1,10 @@
 /** Mode `words`: one pairwise mask over the whole vector for every neighbour (Bonawitz et al. 2017). */
-import { addToWords } from '@carapace/crypto';
+import { addMasks, addToWords, packLanes, removeMasks } from '@carapace/crypto';
 import { checkLanes, laneCount } from './quantiser.ts';
 import type { LaneFormat } from './quantiser.ts';
 import { checkLength, openPayloads } from './vector-mask.ts';
 import type { PayloadSum, VectorMask } from './vector-mask.ts';
-import { applyMasks, packLanes, removeMasks, unpackLanes, wordCount } from './word-lanes.ts';
+import { sumLanes, wordCount } from './word-lanes.ts';
 import type { WordLanes } from './word-lanes.ts';
 
 export function wordMask(format: LaneFormat): VectorMask {
@@ -17,7 +17,7 @@ export function wordMask(format: LaneFormat): VectorMask {
     mask: (lanes, seeds) => {
       checkLanes(lanes, format);
       const words = packLanes(lanes, form);
-      applyMasks(words, seeds);
+      addMasks(words, seeds);
       return new Uint8Array(words.buffer);
     },
     // Every word is a word of the group.
@@ -56,6 +56,6 @@ class WordSum implements PayloadSum {
   open(left: Parameters<PayloadSum['open']>[0]): Uint32Array | undefined {
     const words = this.#words.slice();
     removeMasks(words, left);
-    return unpackLanes(words, this.#form);
+    return sumLanes(words, this.#form);
   }
 }

@@ -4,7 +4,7 @@
  * a session, and the same request again with the same bytes.
  */
 import {
-  addMask,
+  addMasks,
   DOMAINS,
   equalBytes,
   exchangeKeyFromSecret,
@@ -113,7 +113,7 @@ export function* sumShares(
 ): Generator<undefined, Uint8Array<ArrayBuffer>> {
   const words = new BigUint64Array(shareBytes(session) / 8);
   for (const seed of seeds.values()) {
-    addMask(words, seed);
+    addMasks(words, [{ seed, sign: 1 }]);
     yield;
   }
   return encodeShareSum(sharesContextOf(session), { members: [...seeds.keys()], sum: new Uint8Array(words.buffer) });

@@ -5,13 +5,14 @@
  * begins again with a new seed, and one after repeats them.
  */
 import {
+  addMasks,
   DOMAINS,
   equalBytes,
   exchangeKeyFromSecret,
+  packLanes,
   parseExchangePublicKey,
   seal,
   sha256,
-  subtractMask,
   verify,
 } from '@carapace/crypto';
 import type { ExchangePublicKey, PublicKey, RandomSource, SigningKey } from '@carapace/crypto';
@@ -20,7 +21,6 @@ import { checkLanes } from '../secagg/quantiser.ts';
 import type { RosterKeys } from '../secagg/roster.ts';
 import { refusalOf, Stop } from '../secagg/stop.ts';
 import type { Refused } from '../secagg/stop.ts';
-import { packLanes } from '../secagg/word-lanes.ts';
 import { aggregatorKeyText, depositAssociated, depositKeyOf, depositText, shareSeedOf } from './derivation.ts';
 import { judgeAggregator, judgeShares, readSharesSession } from './floor.ts';
 import type { SharesFloor, SharesTrust } from './floor.ts';
@@ -97,7 +97,7 @@ export function encodeShares(
   const context = sharesContextOf(session);
   const seed = random.bytes(SEED_BYTES);
   const words = packLanes(lanes, wordLanesOf(session));
-  subtractMask(words, shareSeedOf(context, seed, member));
+  addMasks(words, [{ seed: shareSeedOf(context, seed, member), sign: -1 }]);
   const payload = new Uint8Array(words.buffer);
   const payloadDigest = sha256(payload);
   const own = exchangeKeyFromSecret(random.bytes(32));

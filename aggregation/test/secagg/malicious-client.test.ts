@@ -1,4 +1,4 @@
-import { contextOf, messageFor, secaggServerStep } from '@carapace/aggregation';
+import { contextOf, judgeMaskedInput, messageFor, secaggServerStep } from '@carapace/aggregation';
 import type { ServerEffect, ServerState } from '@carapace/aggregation';
 import { Coordinator, makeWorld, Participant, plainSum } from '@carapace/aggregation/testing';
 import type { World } from '@carapace/aggregation/testing';
@@ -309,6 +309,12 @@ test('any bytes at any step: never a throw, and what is refused changes nothing'
         message[place % message.length]! ^= 1 << bit;
         const sent = cut === null ? message : message.subarray(0, cut % message.length);
         const outcome = secaggServerStep(states[at]!, { kind: 'message', from, message: sent });
+        if (at === 2) {
+          // A shell that judges an input before it keeps it is told the same.
+          const told = outcome.effects.find((effect) => effect.kind === 'refuse');
+          const judged = judgeMaskedInput(states[at]!, from, sent);
+          expect(judged?.code).toBe(told?.code);
+        }
         if (outcome.effects[0]?.kind === 'refuse') expect(outcome.state).toBe(states[at]);
         else expect([at, cut]).toEqual([step, null]);
       },

@@ -81,7 +81,7 @@ describe('step 0: what is proposed', () => {
     ['a threshold of one', { threshold: 1, minimumSurvivors: 5, colluding: 0 }, 'SECAGG_POLICY'],
     ['fewer that may collude', { colluding: 1 }, 'SECAGG_POLICY'],
     ['another model', { model: digestOf('other weights') }, 'SECAGG_MODEL'],
-    ['another layout', { layout: digestOf('other layout') }, 'SECAGG_MODEL'],
+    ['other work', { work: digestOf('other work') }, 'SECAGG_MODEL'],
     ['another length', { values: 11 }, 'SECAGG_MODEL'],
     ['another roster', { roster: digestOf('other roster') }, 'SECAGG_ROSTER'],
     [

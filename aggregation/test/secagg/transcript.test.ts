@@ -1,7 +1,7 @@
 import { contextOf, decodeSession, encodeSession, MASK_MODES, openRoster } from '@carapace/aggregation';
 import { makeWorld, runAggregation } from '@carapace/aggregation/testing';
 import type { Lifetime, World } from '@carapace/aggregation/testing';
-import { addMask, toHex } from '@carapace/crypto';
+import { addMasks, toHex } from '@carapace/crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeMaskedInput } from '../../src/secagg/wire/masked-input.ts';
@@ -72,7 +72,7 @@ test('the seeds of one session are all different, and different in every other s
     const open = coordinator.effects.find((effect) => effect.kind === 'open')!;
     for (const { seed } of open.masks) {
       const words = new BigUint64Array(1);
-      addMask(words, seed);
+      addMasks(words, [{ seed, sign: 1 }]);
       seen.add(toHex(seed)).add(words[0]!.toString());
       count += 2;
     }
@@ -112,8 +112,8 @@ describe('the context', () => {
       {},
       { round: other.round.replace('7', '8') as typeof other.round },
       { attempt: 2 },
-      { model: session.layout },
-      { layout: session.model },
+      { model: session.work },
+      { work: session.model },
       { values: 11 },
       { quantiser: { ...session.quantiser, clip: 2 } },
       { quantiser: { ...session.quantiser, bits: 9 } },

@@ -51,9 +51,7 @@ export async function openSession(
   await records.insertSession(round.id, await sessionOf(records, task, terms, state), roster);
 }
 
-type Terms = Pick<Session, 'round' | 'attempt' | 'model' | 'values' | 'roster' | 'cohort' | 'deadline'> & {
-  readonly work: Session['layout'];
-};
+type Terms = Pick<Session, 'round' | 'attempt' | 'model' | 'work' | 'values' | 'roster' | 'cohort' | 'deadline'>;
 
 function termsOf(
   { training, protection }: Task,
@@ -90,12 +88,11 @@ async function sessionOf(
 function maskedSession(
   protection: SecureAggregation,
   { maxExamples }: Task['training'],
-  { work, ...terms }: Terms,
+  terms: Terms,
   { plan, selected }: Agreeing,
 ): Session {
   return {
     ...terms,
-    layout: work,
     ...thresholdsFor(selected),
     minimumSurvivors: plan.minimum,
     quantiser: quantiserOf(protection, maxExamples),

@@ -304,9 +304,9 @@ async function secureRound(house: House): Promise<World['secure']> {
   const path = `/v1/client/rounds/${round!}/secagg/invitation`;
   const { json } = await member.send({ method: 'GET', path });
   const invitation = { session: fromBase64url(String(json['session'])), roster: fromBase64url(String(json['roster'])) };
-  const { model, layout, values } = decodeSession(invitation.session);
+  const { model, work, values } = decodeSession(invitation.session);
   const rosterKeys = { coordinator: house.api.publicKey };
-  const standing = { client: member.id, identity: member.key, rosterKeys, floor: DEFAULT_FLOOR, model, layout, values };
+  const standing = { client: member.id, identity: member.key, rosterKeys, floor: DEFAULT_FLOOR, model, work, values };
   const { effects } = joinSession(invitation, standing, systemRandom);
   const said = effects.find((effect) => effect.kind === 'send');
   return { round: round!, member, used: member.sequence, keys: toBase64url(said!.message) };

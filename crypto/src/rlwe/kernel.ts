@@ -5,9 +5,10 @@
 import { CryptoError } from '../errors.ts';
 import { instantiate } from '../wasm.ts';
 import type { Instance } from '../wasm.ts';
+import { PACKED_BLOCK_BYTES } from './blocks.ts';
 import { KERNEL_WASM } from './kernel-wasm.ts';
 import type { KeyStream } from '../key-stream.ts';
-import { clearUnused, widen } from './layout.ts';
+import type { Group } from './layout.ts';
 import { inverseModulo2To32, invert, power, rootOfMinusOne } from './modular.ts';
 import { MAX_LANES } from './parameters.ts';
 import type { RlweParameters } from './parameters.ts';
@@ -16,33 +17,37 @@ import type { Ring } from './ring.ts';
 
 /** The exports of `assembly/kernel.ts`; every `number` that is not a count, a width or a prime is an address. */
 export interface KernelExports {
-  powers(to: number, logCount: number, root: bigint, q: bigint, inverseOfQ: number): void;
+  powers(to: number, logCount: number, root: bigint, q: bigint): void;
   forward(x: number, twiddles: number, n: number, prime: number): void;
-  inverse(x: number, twiddles: number, n: number, prime: number, scale: number): void;
-  encode(
+  spread(x: number, small: number, n: number, prime: number): void;
+  pairs(to: number, x: number, n: number, w: number, wByQ: number, prime: number, inverseOfQ: number): void;
+  multiplyInverse(x: number, key: number, twiddles: number, n: number, rows: number, prime: number): void;
+  encrypt(
+    to: number,
     x: number,
     lanes: number,
     errors: number,
     n: number,
+    blocks: number,
     rows: number,
+    laneBits: number,
+    primes: number,
+    moduli: number,
     shifts: number,
-    prime: number,
-    inverseOfQ: number,
+    digits: number,
   ): void;
-  spread(x: number, small: number, n: number, prime: number): void;
-  pairs(to: number, x: number, n: number, square: number, squareByQ: number, prime: number, inverseOfQ: number): void;
-  multiplyAdd(x: number, a: number, key: number, n: number, prime: number): void;
-  multiplySubtract(x: number, a: number, key: number, n: number, prime: number): void;
-  pack(to: number, from: number, count: number, width: number): void;
-  check(from: number, count: number, prime: number, width: number): number;
-  accumulate(sum: number, from: number, count: number, prime: number, width: number): number;
-  retract(sum: number, from: number, count: number, prime: number, width: number): void;
+  pack(to: number, from: number, blocks: number): void;
+  subtractFrom(x: number, sum: number, blocks: number, stride: number, prime: number): void;
+  check(from: number, blocks: number, moduli: number, primes: number): number;
+  accumulate(sum: number, from: number, blocks: number, moduli: number, primes: number): number;
+  retract(sum: number, from: number, blocks: number, moduli: number, primes: number): void;
   accept(to: number, wanted: number, from: number, words: number, prime: number): number;
   within(values: number, count: number, max: number): number;
   gaussian(to: number, random: number, count: number, thresholds: number, entries: number, offset: number): void;
   decode(
     x: number,
     n: number,
+    count: number,
     primes: number,
     moduli: number,
     inverses: number,
@@ -60,16 +65,17 @@ export function instantiateKernel(bytes: number): Instance<KernelExports> {
   return instantiate<KernelExports>(KERNEL_WASM, bytes);
 }
 
+/** Bytes of a stream that are taken at once: they stay in the first-level cache until they are used. */
+const RANDOM_BYTES = 32_768;
+
 /** A prime with what the kernel needs to compute modulo it. */
 interface Modulus {
   readonly prime: number;
   readonly inverseOfQ: number;
-  /** 2^64 mod q, whose Montgomery product with x is x 2^32 mod q; as a pair. */
-  readonly square: readonly [w: number, wq: number];
+  /** 2^64 / N mod q, whose Montgomery product with a key is what `multiplyInverse` takes, less the N of the inverse transform; as a pair. */
+  readonly lift: readonly [w: number, wq: number];
   readonly twiddles: number;
   readonly inverseTwiddles: number;
-  readonly scale: number;
-  readonly shifts: number;
   readonly key: number;
   /** Residues of the group at hand. */
   readonly x: number;
@@ -124,22 +130,17 @@ export class Kernel {
       try {
         return operation(this);
       } finally {
-        const { secrets, lanes } = this.#at;
-        this.#bytes(secrets, lanes - secrets + this.entries.byteLength).fill(0);
+        this.secrets.fill(0);
       }
     });
   }
 
-  /** Puts entries into the lanes. Whether all of them are at most `max`. */
-  putEntries(entries: Uint32Array, width: number, max: number): boolean {
-    const room = 4 * this.#n * this.#lanes;
-    widen(this.#words(this.#at.lanes, room), entries, width);
-    return this.#exports.within(this.#at.lanes, room / 4, max) !== 0;
-  }
-
-  /** The lanes as they stand, as a view that the next operation overwrites. */
-  get entries(): Uint32Array {
-    return this.#words(this.#at.lanes, 4 * this.#n * this.#lanes);
+  /** Puts the entries of a group into the lanes. Whether all of them are at most `max`. */
+  putEntries(entries: Uint32Array, { blocks }: Group, max: number): boolean {
+    const lanes = this.#lanesOf(blocks);
+    lanes.set(entries);
+    lanes.fill(0, entries.length);
+    return this.#exports.within(this.#at.lanes, lanes.length / 4, max) !== 0;
   }
 
   /** The coefficients of a fresh key, as a copy. */
@@ -149,68 +150,67 @@ export class Kernel {
   }
 
   /** Fresh errors for the group, each raised by the bound so that none is negative. */
-  sampleErrors(stream: KeyStream): void {
-    this.#sample(stream, 4 * this.#n, this.ring.error, this.#at.errorThresholds, this.ring.error.bound);
+  sampleErrors(stream: KeyStream, { blocks }: Group): void {
+    this.#sample(stream, 64 * blocks, this.ring.error, this.#at.errorThresholds, this.ring.error.bound);
   }
 
-  /** The errors as they stand, raised by the bound: a view. */
-  get errors(): Uint32Array {
-    return this.#words(this.#at.errors, 4 * this.#n);
-  }
-
-  /** Transforms a key, or a sum of keys, for `addKeyTimes` and `subtractKeyTimes`. */
+  /** Transforms a key, or a sum of keys, for `multiplyByKey`. */
   putKey(coefficients: Int32Array): void {
     const { small } = this.#at;
     new Int32Array(this.#memory, small, this.#n).set(coefficients);
-    for (const { prime, inverseOfQ, square, twiddles, key, x } of this.#moduli) {
+    for (const { prime, inverseOfQ, lift, twiddles, key, x } of this.#moduli) {
       this.#exports.spread(x, small, this.#n, prime);
       this.#exports.forward(x, twiddles, this.#n, prime);
-      this.#exports.pairs(key, x, this.#n, square[0], square[1], prime, inverseOfQ);
+      this.#exports.pairs(key, x, this.#n, lift[0], lift[1], prime, inverseOfQ);
     }
   }
 
-  /** x_j := transform of lanes + T * errors. */
-  encode(j: number): void {
-    const { x, shifts, prime, inverseOfQ, twiddles } = this.#modulus(j);
-    this.#exports.encode(x, this.#at.lanes, this.#at.errors, this.#n, this.#lanes, shifts, prime, inverseOfQ);
-    this.#exports.forward(x, twiddles, this.#n, prime);
+  /** x_j := A key, as much of it as the group has, where the stream expands to the transform of A. */
+  multiplyByKey(j: number, stream: KeyStream, { blocks }: Group): void {
+    const { x, key, prime, inverseTwiddles } = this.#modulus(j);
+    this.#expand(stream, x, prime);
+    this.#exports.multiplyInverse(x, key, inverseTwiddles, this.#n, 16 * blocks, prime);
   }
 
-  /** x_j := x_j + A key, where the stream expands to A. */
-  addKeyTimes(j: number, stream: KeyStream): void {
-    const { x, key, prime } = this.#modulus(j);
-    this.#expand(stream, prime);
-    this.#exports.multiplyAdd(x, this.#at.a, key, this.#n, prime);
+  /** All x_j + lanes + T errors, packed: a view that the next call overwrites. */
+  encrypt({ blocks }: Group): Uint8Array {
+    const { packed, lanes, errors, moduli, shifts, digits } = this.#at;
+    const { x } = this.#modulus(0);
+    const primes = this.#moduli.length;
+    this.#exports.encrypt(
+      packed,
+      x,
+      lanes,
+      errors,
+      this.#n,
+      blocks,
+      this.#lanes,
+      this.#laneBits,
+      primes,
+      moduli,
+      shifts,
+      digits,
+    );
+    return this.#bytes(packed, blocks * primes * PACKED_BLOCK_BYTES);
   }
 
-  /** x_j := x_j - A key, back from the transformed domain; 0 where the group has no polynomial. */
-  subtractKeyTimes(j: number, stream: KeyStream, width: number): void {
-    const { x, key, prime, inverseTwiddles, scale } = this.#modulus(j);
-    this.#expand(stream, prime);
-    this.#exports.multiplySubtract(x, this.#at.a, key, this.#n, prime);
-    this.#exports.inverse(x, inverseTwiddles, this.#n, prime, scale);
-    clearUnused(this.residues(j), width);
+  /** x_j := residues - x_j, where a group's residues stand block by block, prime by prime. */
+  subtractFrom(j: number, residues: Uint32Array, { blocks }: Group): void {
+    const { x, prime } = this.#modulus(j);
+    const { sum } = this.#at;
+    if (j === 0) this.#words(sum, residues.length).set(residues);
+    this.#exports.subtractFrom(x, sum + 256 * j, blocks, 256 * this.#moduli.length, prime);
   }
 
-  /** The residues of x_j: a view on the kernel's memory. */
-  residues(j: number): Uint32Array {
-    return this.#words(this.#modulus(j).x, 4 * this.#n);
-  }
-
-  /** The first `width` polynomials of x_j, 30 bits a residue: a view that the next call overwrites. */
-  pack(j: number, width: number): Uint32Array {
-    this.#exports.pack(this.#at.packed, this.#modulus(j).x, this.#n, width);
-    return this.#words(this.#at.packed, (width * this.#n * 15) / 16);
-  }
-
-  /** Takes all residues apart into lanes. Whether what lies above them is at most `maxTop` in every coefficient. */
-  decode(maxTop: number): boolean {
+  /** Takes all residues apart into lanes; the lanes, or undefined when what lies above them is more than `maxTop` in a coefficient. */
+  decode(maxTop: number, { blocks }: Group): Uint32Array | undefined {
     const { moduli, inverses, radices, digits, lanes } = this.#at;
     const x = this.#modulus(0).x;
     const k = this.#moduli.length;
     const fits = this.#exports.decode(
       x,
       this.#n,
+      16 * blocks,
       k,
       moduli,
       inverses,
@@ -221,7 +221,22 @@ export class Kernel {
       maxTop,
       lanes,
     );
-    return fits !== 0;
+    return fits === 0 ? undefined : this.#lanesOf(blocks);
+  }
+
+  /** The errors as they stand, raised by the bound: a view. */
+  get errors(): Uint32Array {
+    return this.#words(this.#at.errors, 4 * this.#n);
+  }
+
+  /** All that is wiped after an operation on secrets: a view. */
+  get secrets(): Uint32Array {
+    const { secrets, lanes } = this.#at;
+    return this.#words(secrets, (lanes - secrets) / 4 + 4 * this.#n * this.#lanes);
+  }
+
+  #lanesOf(blocks: number): Uint32Array {
+    return this.#words(this.#at.lanes, 64 * blocks * this.#lanes);
   }
 
   #modulus(j: number): Modulus {
@@ -232,33 +247,40 @@ export class Kernel {
 
   #sample(stream: KeyStream, count: number, { bound }: Gaussian, thresholds: number, offset: number): void {
     const { random, errors } = this.#at;
-    stream.fill(this.#bytes(random, 8 * count));
-    this.#exports.gaussian(errors, random, count, thresholds, bound, offset);
+    for (let at = 0; at < count; at += RANDOM_BYTES / 8) {
+      const part = Math.min(RANDOM_BYTES / 8, count - at);
+      stream.fill(this.#bytes(random, 8 * part));
+      this.#exports.gaussian(errors + 4 * at, random, part, thresholds, bound, offset);
+    }
   }
 
-  /** A, uniform modulo the prime. */
-  #expand(stream: KeyStream, prime: number): void {
-    const { a, random } = this.#at;
+  /** Uniform modulo the prime. */
+  #expand(stream: KeyStream, to: number, prime: number): void {
+    const { random } = this.#at;
     const wanted = 4 * this.#n;
     for (let taken = 0; taken < wanted;) {
-      stream.fill(this.#bytes(random, 4 * wanted));
-      taken += this.#exports.accept(a + 4 * taken, wanted - taken, random, wanted, prime);
+      stream.fill(this.#bytes(random, RANDOM_BYTES));
+      taken += this.#exports.accept(to + 4 * taken, wanted - taken, random, RANDOM_BYTES / 4, prime);
     }
   }
 
   #writeConstants(): void {
     const { ring } = this;
+    const k = ring.primes.length;
     const logN = Math.log2(this.#n);
-    for (const { prime, inverseOfQ, twiddles, inverseTwiddles, scale } of this.#moduli) {
+    for (const { prime, twiddles, inverseTwiddles } of this.#moduli) {
       const q = BigInt(prime);
       const root = rootOfMinusOne(this.#n, q);
-      this.#exports.powers(twiddles, logN, root, q, inverseOfQ);
-      this.#exports.powers(inverseTwiddles, logN, invert(root, q), q, inverseOfQ);
-      this.#words(scale, 2).set(montgomeryPair(invert(BigInt(this.#n), q), prime));
+      this.#exports.powers(twiddles, logN, root, q);
+      this.#exports.powers(inverseTwiddles, logN, invert(root, q), q);
     }
-    this.#words(this.#at.moduli, ring.primes.length).set(ring.primes);
+    writeModuli(this.#words(this.#at.moduli, 2 * k), ring.primes);
+    const shifts = ring.primes.flatMap((prime) =>
+      Array.from({ length: k - 1 }, (_, t) => montgomeryPair(power(2n, BigInt(30 * (t + 1)), BigInt(prime)), prime)[0]),
+    );
+    this.#words(this.#at.shifts, shifts.length).set(shifts);
     const inverses = ring.primes.flatMap((prime, j) =>
-      ring.primes.slice(0, j).flatMap((lower) => montgomeryPair(invert(BigInt(lower), BigInt(prime)), prime)),
+      ring.primes.slice(0, j).flatMap((lower) => ratioPair(invert(BigInt(lower), BigInt(prime)), prime)),
     );
     this.#words(this.#at.inverses, inverses.length).set(inverses);
     this.#longs(this.#at.secretThresholds, ring.secret.bound).set(ring.secret.thresholds);
@@ -271,11 +293,6 @@ export class Kernel {
     this.#lanes = lanes;
     this.#laneBits = laneBits;
     const rows = Array.from({ length: lanes + 1 }, (_, r) => BigInt(laneBits * r));
-    for (const { shifts, prime } of this.#moduli) {
-      this.#words(shifts, rows.length).set(
-        rows.map((shift) => montgomeryPair(power(2n, shift, BigInt(prime)), prime)[0]),
-      );
-    }
     let radix = 1n;
     const limbs = this.ring.primes.flatMap((prime) => {
       const of = rows.map((shift, r) =>
@@ -306,8 +323,19 @@ export function montgomeryPair(w: bigint, prime: number): readonly [number, numb
   return [lifted, Math.imul(lifted, inverseModulo2To32(prime)) >>> 0];
 }
 
+/** (w, floor(w 2^32 / q)): the form in which the kernel multiplies within transforms. */
+export function ratioPair(w: bigint, prime: number): readonly [number, number] {
+  return [Number(w), Number((w << 32n) / BigInt(prime))];
+}
+
+/** Each prime and 1 / q mod 2^32. */
+export function writeModuli(to: Uint32Array, primes: readonly number[]): void {
+  to.set(primes.flatMap((prime) => [prime, inverseModulo2To32(prime)]));
+}
+
 interface Regions {
   readonly moduli: number;
+  readonly shifts: number;
   readonly inverses: number;
   readonly radices: number;
   readonly secretThresholds: number;
@@ -318,8 +346,9 @@ interface Regions {
   readonly small: number;
   readonly errors: number;
   readonly random: number;
-  readonly a: number;
   readonly packed: number;
+  /** The residues of a group of a sum. */
+  readonly sum: number;
   readonly lanes: number;
   readonly end: number;
 }
@@ -336,7 +365,8 @@ function plan(ring: Ring): { readonly regions: Regions; readonly moduli: Modulus
     return at;
   };
   const constants = {
-    moduli: take(4 * k),
+    moduli: take(8 * k),
+    shifts: take(4 * k * (k - 1)),
     inverses: take(4 * k * k),
     radices: take(4 * k * (MAX_LANES + 1)),
     secretThresholds: take(8 * ring.secret.bound),
@@ -345,23 +375,21 @@ function plan(ring: Ring): { readonly regions: Regions; readonly moduli: Modulus
   const tables = ring.primes.map((prime) => ({
     prime,
     inverseOfQ: inverseModulo2To32(prime),
-    square: montgomeryPair(1n << 32n, prime),
+    lift: montgomeryPair((invert(BigInt(n), BigInt(prime)) << 32n) % BigInt(prime), prime),
     twiddles: take(8 * n),
     inverseTwiddles: take(8 * n),
-    scale: take(8),
-    shifts: take(4 * (MAX_LANES + 1)),
   }));
   const secrets = end;
   const x = take(k * group);
   const moduli = tables.map((table, j) => ({ ...table, x: x + j * group, key: take(8 * n) }));
   const scratch = {
-    digits: take(16 * k),
+    digits: take(256 * k),
     small: take(4 * n),
     errors: take(group),
-    random: take(2 * group),
-    a: take(group),
-    packed: take(group),
+    random: take(RANDOM_BYTES),
+    packed: take(k * group),
     lanes: take(MAX_LANES * group),
   };
-  return { regions: { ...constants, secrets, ...scratch, end }, moduli, bytes: end };
+  // A sum is opened when nothing is masked, and stands where what is packed does.
+  return { regions: { ...constants, secrets, ...scratch, sum: scratch.packed, end }, moduli, bytes: end };
 }

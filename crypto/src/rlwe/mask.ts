@@ -14,9 +14,9 @@ import { CryptoError } from '../errors.ts';
 import { sha256 } from '../hash.ts';
 import type { RandomSource } from '../random.ts';
 import { kernelOf } from './kernel.ts';
-import { keyStream } from '../key-stream.ts';
+import { keyStream, publicKeyStream } from '../key-stream.ts';
 import type { KeyStream } from '../key-stream.ts';
-import { eachBlock, groupsOf, narrow } from './layout.ts';
+import { groupsOf } from './layout.ts';
 import { checkMasked, MaskedSum } from './masked-sum.ts';
 import { encodeRlweParameters } from './parameters.ts';
 import type { RlweParameters } from './parameters.ts';
@@ -47,9 +47,10 @@ export interface RlweMask {
   readonly parameters: RlweParameters;
   /**
    * Masks a vector under a key of its own. A second call, even with the same vector, is a second key: to repeat an upload, repeat its bytes.
+   * @param room bytes to leave behind the masked vector in its buffer, for what is sent with it
    * @throws CryptoError `RLWE_VECTOR` when the length is another or an entry is too large
    */
-  mask(vector: Uint32Array, random: RandomSource): MaskedVector;
+  mask(vector: Uint32Array, random: RandomSource, room?: number): MaskedVector;
   /** Form only. @throws CryptoError `DECODE_TRUNCATED`, `DECODE_TRAILING`, `DECODE_INVALID` */
   check(masked: Uint8Array): void;
   sum(): MaskedSum;
@@ -70,12 +71,11 @@ const ERROR_STREAM = 1;
  */
 export function rlweMask(parameters: RlweParameters, context: Uint8Array): RlweMask {
   const seed = publicSeed(parameters, context);
-  const kernel = kernelOf(parameters.ring);
   return {
     parameters,
-    mask: (vector, random) => maskVector(parameters, seed, vector, random),
+    mask: (vector, random, room = 0) => maskVector(parameters, seed, vector, random, room),
     check: (masked) => checkMasked(parameters, masked),
-    sum: () => new MaskedSum(parameters, kernel),
+    sum: () => new MaskedSum(parameters),
     unmask: (sum, keySum) => unmaskSum(parameters, seed, sum, keySum),
   };
 }
@@ -91,27 +91,29 @@ function maskVector(
   seed: Uint8Array,
   vector: Uint32Array,
   random: RandomSource,
+  room: number,
 ): MaskedVector {
-  const { length, maxValue } = parameters;
+  const { length, maxValue, ring } = parameters;
   if (vector.length !== length) {
     throw new CryptoError('RLWE_VECTOR', `the vector has ${vector.length} entries, not ${length}`);
   }
   const secret = random.bytes(32);
-  const masked = new Uint8Array(parameters.maskedBytes);
-  const key = kernelOf(parameters.ring).secretly(parameters, (kernel) => {
+  const { maskedBytes } = parameters;
+  const masked = new Uint8Array(new ArrayBuffer(maskedBytes + room), 0, maskedBytes);
+  const key = kernelOf(ring).secretly(parameters, (kernel) => {
     const drawn = kernel.sampleKey(keyStream(secret, KEY_STREAM, 0));
     kernel.putKey(drawn);
-    eachBlock(parameters, masked, (group, j, packed) => {
-      if (j === 0) {
-        if (!kernel.putEntries(vector.subarray(group.from, group.to), group.width, maxValue)) {
-          throw new CryptoError('RLWE_VECTOR', `an entry is above ${maxValue}`);
-        }
-        kernel.sampleErrors(keyStream(secret, ERROR_STREAM, group.index));
+    let at = 0;
+    for (const group of groupsOf(parameters)) {
+      if (!kernel.putEntries(vector.subarray(group.from, group.to), group, maxValue)) {
+        throw new CryptoError('RLWE_VECTOR', `an entry is above ${maxValue}`);
       }
-      kernel.encode(j);
-      kernel.addKeyTimes(j, publicStream(seed, group.index, j));
-      packed.set(kernel.pack(j, group.width));
-    });
+      kernel.sampleErrors(keyStream(secret, ERROR_STREAM, group.index), group);
+      ring.primes.forEach((_, j) => kernel.multiplyByKey(j, publicStream(seed, group.index, j), group));
+      const packed = kernel.encrypt(group);
+      masked.set(packed, at);
+      at += packed.length;
+    }
     return drawn;
   });
   secret.fill(0);
@@ -129,12 +131,14 @@ function unmaskSum(parameters: RlweParameters, seed: Uint8Array, sum: MaskedSum,
   kernelOf(ring).secretly(parameters, (kernel) => {
     kernel.putKey(keySum);
     for (const group of groupsOf(parameters)) {
+      const residues = sum.residues(group);
       for (let j = 0; j < ring.primes.length; j++) {
-        kernel.residues(j).set(sum.residues(group, j));
-        kernel.subtractKeyTimes(j, publicStream(seed, group.index, j), group.width);
+        kernel.multiplyByKey(j, publicStream(seed, group.index, j), group);
+        kernel.subtractFrom(j, residues, group);
       }
-      if (!kernel.decode(2 * ring.error.bound * sum.clients)) throw foreign('the errors are larger than they can be');
-      narrow(vector.subarray(group.from, group.to), kernel.entries, group.width);
+      const entries = kernel.decode(2 * ring.error.bound * sum.clients, group);
+      if (entries === undefined) throw foreign('the errors are larger than they can be');
+      vector.set(entries.subarray(0, group.to - group.from), group.from);
     }
   });
   return vector;
@@ -142,7 +146,7 @@ function unmaskSum(parameters: RlweParameters, seed: Uint8Array, sum: MaskedSum,
 
 /** A of a group modulo the j-th prime, in the transformed domain: coefficient i of polynomial k is the (4i + k)-th word that is accepted. */
 export function publicStream(seed: Uint8Array, group: number, j: number): KeyStream {
-  return keyStream(seed, group, j);
+  return publicKeyStream(seed, group, j);
 }
 
 function foreign(why: string): CryptoError {

@@ -1,22 +1,20 @@
 /** The running sum of masked vectors: what a coordinator keeps of them. */
 import { CryptoError } from '../errors.ts';
-import { instantiateKernel } from './kernel.ts';
-import type { Kernel } from './kernel.ts';
-import { eachBlock, groupsOf } from './layout.ts';
+import { PACKED_BLOCK_BYTES } from './blocks.ts';
+import { instantiateKernel, writeModuli } from './kernel.ts';
 import type { Group } from './layout.ts';
 import type { RlweParameters } from './parameters.ts';
+import type { Ring } from './ring.ts';
 
 export class MaskedSum {
   readonly parameters: RlweParameters;
-  readonly #kernel: Kernel;
   /** The residues lie in a memory of the sum's own, where the kernel adds without copying them. */
   readonly #adder: Adder;
   #clients = 0;
 
-  constructor(parameters: RlweParameters, kernel: Kernel) {
+  constructor(parameters: RlweParameters) {
     this.parameters = parameters;
-    this.#kernel = kernel;
-    this.#adder = newAdder(parameters, groupsOf(parameters).length * parameters.ring.primes.length);
+    this.#adder = newAdder(parameters.ring, parameters.blocks);
   }
 
   /** How many clients the sum holds. */
@@ -34,12 +32,8 @@ export class MaskedSum {
       throw new CryptoError('RLWE_LIMIT', `${total} clients, at most ${this.parameters.clients} allowed`);
     }
     checkLength(this.parameters, masked);
-    let fits = true;
-    this.#eachBlock(masked, (at, group, prime) => {
-      fits = this.#adder.accumulate(at, prime, group.width) && fits;
-    });
-    if (!fits) {
-      this.#eachBlock(masked, (at, group, prime) => this.#adder.retract(at, prime, group.width));
+    if (!this.#adder.accumulate(masked)) {
+      this.#adder.retract(masked);
       throw residueTooLarge();
     }
     this.#clients = total;
@@ -47,69 +41,78 @@ export class MaskedSum {
 
   /** The sum in the form of a masked vector, to be added to another one. */
   bytes(): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(this.parameters.maskedBytes);
-    this.#kernel.exclusively(this.parameters, (kernel) => {
-      eachBlock(this.parameters, bytes, (group, j, packed) => {
-        kernel.residues(j).set(this.residues(group, j));
-        packed.set(kernel.pack(j, group.width));
-      });
-    });
-    return bytes;
+    return this.#adder.packed();
   }
 
-  /** A view on the residues of a group modulo the j-th prime. */
-  residues({ index }: Group, j: number): Uint32Array {
-    return this.#adder.residues(index * this.parameters.ring.primes.length + j);
-  }
-
-  #eachBlock(masked: Uint8Array, visit: (at: number, group: Group, prime: number) => void): void {
-    const { primes } = this.parameters.ring;
-    eachBlock(this.parameters, masked, (group, j, packed) => {
-      this.#adder.put(packed);
-      visit(group.index * primes.length + j, group, primes[j]!);
-    });
+  /** A view on the residues of a group, block by block, prime by prime. */
+  residues({ firstBlock, blocks }: Group): Uint32Array {
+    return this.#adder.residues(firstBlock, blocks);
   }
 }
 
-/** Room for the residues of `blocks` groups and primes, and for one packed block. */
+/** Room for the residues of some blocks modulo every prime, and for some that are packed. */
 interface Adder {
-  put(packed: Uint32Array): void;
-  /** Adds what was put; whether its residues were below the prime. */
-  accumulate(block: number, prime: number, width: number): boolean;
-  retract(block: number, prime: number, width: number): void;
-  check(prime: number, width: number): boolean;
-  residues(block: number): Uint32Array;
+  /** Adds all of it; whether its residues were below their primes. */
+  accumulate(masked: Uint8Array): boolean;
+  retract(masked: Uint8Array): void;
+  check(masked: Uint8Array): boolean;
+  residues(firstBlock: number, blocks: number): Uint32Array;
+  packed(): Uint8Array<ArrayBuffer>;
 }
 
-function newAdder({ ring }: RlweParameters, blocks: number): Adder {
-  const n = ring.dimension;
-  const blockBytes = 16 * n;
-  const packedAt = 1024;
-  const sumAt = packedAt + blockBytes;
-  const { exports, memory } = instantiateKernel(sumAt + blocks * blockBytes);
-  const at = (block: number): number => sumAt + block * blockBytes;
+/** Blocks that are taken in at once: what they are packed in, and what they are added to, stay in the second-level cache. */
+const PART_BLOCKS = 16;
+
+function newAdder({ primes }: Ring, blocks: number): Adder {
+  const k = primes.length;
+  const sumBytes = 256 * k;
+  const packedBytes = PACKED_BLOCK_BYTES * k;
+  const moduliAt = 1024;
+  const packedAt = moduliAt + 1024;
+  const sumAt = packedAt + PART_BLOCKS * packedBytes;
+  const { exports, memory } = instantiateKernel(sumAt + blocks * sumBytes);
+  writeModuli(new Uint32Array(memory, moduliAt, 2 * k), primes);
+  const all = new Uint8Array(memory);
+  /** Part by part; false when one of them was. */
+  const inParts = (masked: Uint8Array, visit: (sum: number, count: number) => boolean): boolean => {
+    const count = masked.length / packedBytes;
+    let holds = true;
+    for (let block = 0; block < count; block += PART_BLOCKS) {
+      const length = Math.min(PART_BLOCKS, count - block);
+      all.set(masked.subarray(block * packedBytes, (block + length) * packedBytes), packedAt);
+      holds = visit(sumAt + block * sumBytes, length) && holds;
+    }
+    return holds;
+  };
   return {
-    put: (packed) => new Uint32Array(memory, packedAt, packed.length).set(packed),
-    accumulate: (block, prime, width) => exports.accumulate(at(block), packedAt, n, prime, width) !== 0,
-    retract: (block, prime, width) => exports.retract(at(block), packedAt, n, prime, width),
-    check: (prime, width) => exports.check(packedAt, n, prime, width) !== 0,
-    residues: (block) => new Uint32Array(memory, at(block), blockBytes / 4),
+    accumulate: (masked) =>
+      inParts(masked, (sum, count) => exports.accumulate(sum, packedAt, count, moduliAt, k) !== 0),
+    retract: (masked) =>
+      void inParts(masked, (sum, count) => (exports.retract(sum, packedAt, count, moduliAt, k), true)),
+    check: (masked) => inParts(masked, (_, count) => exports.check(packedAt, count, moduliAt, k) !== 0),
+    residues: (firstBlock, count) => new Uint32Array(memory, sumAt + firstBlock * sumBytes, (count * sumBytes) / 4),
+    packed: () => {
+      const bytes = new Uint8Array(blocks * packedBytes);
+      for (let block = 0; block < blocks; block += PART_BLOCKS) {
+        const length = Math.min(PART_BLOCKS, blocks - block);
+        exports.pack(packedAt, sumAt + block * sumBytes, length * k);
+        bytes.set(all.subarray(packedAt, packedAt + length * packedBytes), block * packedBytes);
+      }
+      return bytes;
+    },
   };
 }
 
 /** A check needs no sum, and one of each ring is enough. */
-const checkers = new WeakMap<RlweParameters['ring'], Adder>();
+const checkers = new WeakMap<Ring, Adder>();
 
 /** Refuses whatever is not the one spelling of a masked vector. @throws CryptoError `DECODE_TRUNCATED`, `DECODE_TRAILING`, `DECODE_INVALID` */
 export function checkMasked(parameters: RlweParameters, masked: Uint8Array): void {
   checkLength(parameters, masked);
   const { ring } = parameters;
-  const checker = checkers.get(ring) ?? newAdder(parameters, 0);
+  const checker = checkers.get(ring) ?? newAdder(ring, 0);
   checkers.set(ring, checker);
-  eachBlock(parameters, masked, (group, j, packed) => {
-    checker.put(packed);
-    if (!checker.check(ring.primes[j]!, group.width)) throw residueTooLarge();
-  });
+  if (!checker.check(masked)) throw residueTooLarge();
 }
 
 function checkLength({ maskedBytes }: RlweParameters, masked: Uint8Array): void {

@@ -5,6 +5,7 @@
  */
 import { Reader, Writer } from '../codec.ts';
 import { CryptoError } from '../errors.ts';
+import { blocksFor, PACKED_BLOCK_BYTES } from './blocks.ts';
 import { bitLength, modulusOf, RLWE_RINGS } from './ring.ts';
 import type { Ring, RlweRingName } from './ring.ts';
 
@@ -27,8 +28,8 @@ export interface RlweParameters {
   readonly laneBits: number;
   /** R: lanes of a coefficient. T = 2^(L R) is what errors are multiplied by. */
   readonly lanes: number;
-  /** How many polynomials hold `length` entries. */
-  readonly polynomials: number;
+  /** Blocks of 16 coefficients of four polynomials that hold `length` entries. */
+  readonly blocks: number;
   /** Bytes of a masked vector: 30 bits for each residue. */
   readonly maskedBytes: number;
 }
@@ -52,9 +53,9 @@ export function parametersIn(ring: Ring, { clients, maxValue, length }: Omit<Rlw
   checkInteger('maxValue', maxValue, 1, 2 ** MAX_LANE_BITS - 1);
   checkInteger('length', length, 1, MAX_LENGTH);
   const { lanes, laneBits } = lanesOf(ring, clients, maxValue);
-  const polynomials = Math.ceil(length / (lanes * ring.dimension));
-  const maskedBytes = (polynomials * ring.primes.length * ring.dimension * 30) / 8;
-  return Object.freeze({ ring, clients, maxValue, length, lanes, laneBits, polynomials, maskedBytes });
+  const blocks = blocksFor(length, lanes);
+  const maskedBytes = blocks * ring.primes.length * PACKED_BLOCK_BYTES;
+  return Object.freeze({ ring, clients, maxValue, length, lanes, laneBits, blocks, maskedBytes });
 }
 
 /** Both sides of a round derive the public polynomials from this very text of the parameters. */

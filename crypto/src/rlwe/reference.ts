@@ -87,22 +87,31 @@ export function referenceMask(
   const { ring } = parameters;
   const n = ring.dimension;
   const key = referenceSamples(ring.secret, streamBytes(secret, 0, 0, 8 * n));
-  const bits: number[] = [];
+  const words: number[] = [];
   for (const group of groupsOf(parameters)) {
-    const errors = referenceSamples(ring.error, streamBytes(secret, 1, group.index, 32 * n));
+    const errors = referenceSamples(ring.error, streamBytes(secret, 1, group.index, 8 * 64 * group.blocks));
     const messages = encodeLanes(parameters, group, vector, errors);
-    ring.primes.forEach((prime, j) => {
-      const keyValues = referenceTransform(key.map(BigInt), BigInt(prime));
-      const a = referencePublic(seed, group.index, j, prime, 4 * n);
-      const polynomials = messages.map((message, k) =>
-        referenceTransform(message, BigInt(prime)).map(
-          (value, i) => (value + BigInt(a[4 * i + k]!) * keyValues[i]!) % BigInt(prime),
-        ),
-      );
-      bits.push(...packReference(polynomials, group.width));
+    const masked = ring.primes.map((prime, j) => {
+      const masks = referenceMasks(key, referencePublic(seed, group.index, j, prime, 4 * n), prime);
+      return masks.map((mask, k) => messages[k]!.map((value, i) => (mask[i]! + value) % BigInt(prime)));
     });
+    for (let block = 0; block < group.blocks; block++) {
+      for (const polynomials of masked) words.push(...packReference(polynomials, 16 * block));
+    }
   }
-  return { masked: bytesOfWords(bits), key };
+  return { masked: bytesOfWords(words), key };
+}
+
+/** A s for the four polynomials of a group, where A is given by its values. */
+export function referenceMasks(key: readonly number[], a: readonly number[], prime: number): bigint[][] {
+  const q = BigInt(prime);
+  const keyValues = referenceTransform(key.map(BigInt), q);
+  return [0, 1, 2, 3].map((k) =>
+    referenceInverse(
+      keyValues.map((value, i) => (BigInt(a[4 * i + k]!) * value) % q),
+      q,
+    ),
+  );
 }
 
 /** The sum of vectors from the sum of residues, polynomial by polynomial in Z_Q. */
@@ -129,18 +138,18 @@ export function referenceLift(ring: Pick<Ring, 'primes'>, residues: readonly num
   );
 }
 
-/** lanes + T (error + bound) for the polynomials of a group. */
+/** lanes + T (error + bound) for the coefficients of a group that are sent. */
 function encodeLanes(
   { ring, lanes, laneBits }: RlweParameters,
-  { width, from, to }: Group,
+  { blocks, from, to }: Group,
   vector: Uint32Array,
   errors: readonly number[],
 ): bigint[][] {
-  return Array.from({ length: width }, (_, k) =>
-    Array.from({ length: ring.dimension }, (_unused, i) => {
+  return [0, 1, 2, 3].map((k) =>
+    Array.from({ length: 16 * blocks }, (_, i) => {
       let value = BigInt(errors[4 * i + k]! + ring.error.bound) << BigInt(lanes * laneBits);
       for (let r = 0; r < lanes; r++) {
-        const at = from + (i * lanes + r) * width + k;
+        const at = from + (i * lanes + r) * 4 + k;
         value += BigInt(at < to ? vector[at]! : 0) << BigInt(laneBits * r);
       }
       return value;
@@ -149,18 +158,13 @@ function encodeLanes(
 }
 
 /** Words of the wire: 16 residues of each polynomial are 15 words; word by word, polynomial by polynomial. */
-function packReference(polynomials: readonly Polynomial[], width: number): number[] {
-  const words: number[] = [];
-  const n = polynomials[0]!.length;
-  for (let i = 0; i < n; i += 16) {
-    const blocks = polynomials.map((polynomial) =>
-      polynomial.slice(i, i + 16).reduceRight((block, residue) => (block << 30n) | residue, 0n),
-    );
-    for (let word = 0; word < 15; word++) {
-      for (let k = 0; k < width; k++) words.push(Number(BigInt.asUintN(32, blocks[k]! >> BigInt(32 * word))));
-    }
-  }
-  return words;
+function packReference(polynomials: readonly Polynomial[], from: number): number[] {
+  const blocks = polynomials.map((polynomial) =>
+    polynomial.slice(from, from + 16).reduceRight((block, residue) => (block << 30n) | residue, 0n),
+  );
+  return Array.from({ length: 15 }, (_, word) =>
+    blocks.map((block) => Number(BigInt.asUintN(32, block >> BigInt(32 * word)))),
+  ).flat();
 }
 
 function streamBytes(secret: Uint8Array, major: number, minor: number, length: number): Uint8Array {

@@ -10,6 +10,8 @@ import { ERROR, SECRET } from '../../src/rlwe/ring.ts';
 
 const parameters = rlweParameters({ ring: 'rlwe-8192-210', clients: 10, maxValue: 1, length: 1 });
 const kernel = kernelOf(parameters.ring);
+/** A group that is sent in full. */
+const WHOLE = { index: 0, from: 0, to: 1, firstBlock: 0, blocks: parameters.ring.dimension / 16 };
 
 /** Exact to 400 bits: exp(-k^2 / t), each from its own series, with t given in halves. */
 function exactWeights(halves: bigint): bigint[] {
@@ -68,7 +70,7 @@ describe.each([
 describe('samples of the kernel', () => {
   const keys = drawn(24, (stream) => kernel.sampleKey(stream));
   const errors = drawn(8, (stream) => {
-    kernel.sampleErrors(stream);
+    kernel.sampleErrors(stream, WHOLE);
     return Int32Array.from(kernel.errors, (value) => value - ERROR.bound);
   });
 

@@ -3,7 +3,7 @@ import { seededRandom } from '@carapace/crypto/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { discreteGaussian } from '../../src/rlwe/gaussian.ts';
-import { instantiateKernel, montgomeryPair } from '../../src/rlwe/kernel.ts';
+import { instantiateKernel, montgomeryPair, ratioPair } from '../../src/rlwe/kernel.ts';
 import { inverseModulo2To32, invert, power, rootOfMinusOne } from '../../src/rlwe/modular.ts';
 import {
   referenceInverse,
@@ -30,10 +30,13 @@ const lane = (at: number, n: number, k: number): bigint[] =>
 const mod = (value: bigint, q: number): bigint => ((value % BigInt(q)) + BigInt(q)) % BigInt(q);
 const tables = (n: number, q: number): void => {
   const root = rootOfMinusOne(n, BigInt(q));
-  exports.powers(TABLE, Math.log2(n), root, BigInt(q), inverseModulo2To32(q));
-  exports.powers(INVERSE, Math.log2(n), invert(root, BigInt(q)), BigInt(q), inverseModulo2To32(q));
-  words(SMALL, 2).set(montgomeryPair(invert(BigInt(n), BigInt(q)), q));
+  exports.powers(TABLE, Math.log2(n), root, BigInt(q));
+  exports.powers(INVERSE, Math.log2(n), invert(root, BigInt(q)), BigInt(q));
 };
+
+/** What a key is multiplied by in `pairs`. */
+const liftOf = (n: number, q: number): readonly [number, number] =>
+  montgomeryPair((invert(BigInt(n), BigInt(q)) << 32n) % BigInt(q), q);
 
 const prime = fc.constantFrom(...PRIMES);
 const size = fc.constantFrom(4, 8, 16, 32, 64);
@@ -60,72 +63,79 @@ describe('transforms', () => {
     );
   });
 
-  test('inverse takes residues below 2q, leaves residues below q, and is the interpolation', () => {
+  test('multiplied by a key and back: the negacyclic product, as many coefficients as are asked for, below 2q', () => {
     const cases = fc
       .tuple(prime, fc.constantFrom(4, 8, 16))
-      .chain(([q, n]) => fc.tuple(fc.constant(q), fc.constant(n), vectors(n, 2 * q)));
-    fc.assert(
-      fc.property(cases, ([q, n, x]) => {
-        tables(n, q);
-        words(X, 4 * n).set(x);
-        exports.inverse(X, INVERSE, n, q, SMALL);
-        for (let k = 0; k < 4; k++) {
-          const input = Array.from({ length: n }, (_, i) => mod(BigInt(x[4 * i + k]!), q));
-          expect(lane(X, n, k)).toEqual(referenceInverse(input, BigInt(q)));
-        }
-      }),
-      { numRuns: 40 },
-    );
-  });
-
-  test('a product of transforms is the transform of the negacyclic product', () => {
-    const cases = fc
-      .tuple(prime, size)
       .chain(([q, n]) =>
         fc.tuple(
           fc.constant(q),
           fc.constant(n),
           vectors(n, q),
           fc.array(fc.integer({ min: -(2 ** 29), max: 2 ** 29 }), { minLength: n, maxLength: n }),
-          vectors(n, 4 * q),
+          fc.integer({ min: 1, max: n }),
         ),
       );
     fc.assert(
-      fc.property(cases, ([q, n, a, small, c]) => {
-        const qi = inverseModulo2To32(q);
-        const square = montgomeryPair(1n << 32n, q);
+      fc.property(cases, ([q, n, a, small, rows]) => {
         const KEY = SMALL + 64;
         const SPREAD = KEY + 1024;
         tables(n, q);
         new Int32Array(memory, SPREAD, n).set(small);
         exports.spread(Y, SPREAD, n, q);
         exports.forward(Y, TABLE, n, q);
-        exports.pairs(KEY, Y, n, square[0], square[1], q, qi);
-        words(Y, 4 * n).set(a);
-        exports.forward(Y, TABLE, n, q);
-        for (let i = 0; i < 4 * n; i++) words(Y, 4 * n)[i]! %= q;
-        words(X, 4 * n).set(c);
-        exports.multiplyAdd(X, Y, KEY, n, q);
+        exports.pairs(KEY, Y, n, ...liftOf(n, q), q, inverseModulo2To32(q));
+        words(X, 4 * n).set(a);
+        exports.multiplyInverse(X, KEY, INVERSE, n, rows, q);
         const keyValues = referenceTransform(
           small.map((value) => mod(BigInt(value), q)),
           BigInt(q),
         );
         for (let k = 0; k < 4; k++) {
-          const values = referenceTransform(
-            Array.from({ length: n }, (_, i) => BigInt(a[4 * i + k]!)),
-            BigInt(q),
-          );
-          const expected = values.map((value, i) => mod(value * keyValues[i]! + BigInt(c[4 * i + k]!), q));
-          expect(lane(X, n, k)).toEqual(expected);
+          const values = keyValues.map((value, i) => mod(value * BigInt(a[4 * i + k]!), q));
+          const found = lane(X, n, k).slice(0, rows);
+          expect(found.every((value) => value < 2n * BigInt(q))).toBe(true);
+          expect(found.map((value) => mod(value, q))).toEqual(referenceInverse(values, BigInt(q)).slice(0, rows));
         }
-        words(X, 4 * n).fill(0);
-        exports.multiplySubtract(X, Y, KEY, n, q);
-        exports.inverse(X, INVERSE, n, q, SMALL);
-        const first = Array.from({ length: n }, (_, i) => BigInt(a[4 * i]!));
-        const product = referenceProduct(first, small.map(BigInt), BigInt(q));
-        expect(lane(X, n, 0)).toEqual(product.map((value) => mod(-value, q)));
       }),
-      { numRuns: 60 },
+      { numRuns: 80 },
+    );
+  });
+
+  test('of the size that is used, through the first-level cache and beside it: what goes forward comes back', () => {
+    const n = 8192;
+    const large = instantiateKernel(1 << 20);
+    const at = (address: number, length: number): Uint32Array => new Uint32Array(large.memory, address, length);
+    const [twiddles, inverses, key, x] = [1024, 1024 + 8 * n, 1024 + 16 * n, 1024 + 24 * n];
+    for (const q of PRIMES) {
+      const root = rootOfMinusOne(n, BigInt(q));
+      large.exports.powers(twiddles, 13, root, BigInt(q));
+      large.exports.powers(inverses, 13, invert(root, BigInt(q)), BigInt(q));
+      // The key is 1 everywhere, that is the polynomial 1.
+      at(x, 4 * n).fill(1);
+      large.exports.pairs(key, x, n, ...liftOf(n, q), q, inverseModulo2To32(q));
+      const given = Uint32Array.from(new Uint32Array(seededRandom(q).bytes(16 * n).buffer), (word) => word % q);
+      for (const rows of [n, 4097, 4096, 1025, 1024, 17, 16]) {
+        at(x, 4 * n).set(given);
+        large.exports.forward(x, twiddles, n, q);
+        at(x, 4 * n).forEach((value, i, all) => (all[i] = value % q));
+        large.exports.multiplyInverse(x, key, inverses, n, rows, q);
+        const found = at(x, 4 * rows);
+        expect(found.every((value, i) => value < 2 * q && value % q === given[i])).toBe(true);
+      }
+    }
+  });
+
+  test('a difference from a sum, whose blocks of different primes stand side by side', () => {
+    const cases = fc
+      .tuple(prime, fc.integer({ min: 1, max: 3 }))
+      .chain(([q, primes]) => fc.tuple(fc.constant(q), fc.constant(primes), vectors(32, 2 * q), vectors(32, q)));
+    fc.assert(
+      fc.property(cases, ([q, primes, x, sum]) => {
+        words(X, 128).set(x);
+        sum.forEach((value, i) => (words(Y, 512)[Math.floor(i / 64) * primes * 64 + (i % 64)] = value));
+        exports.subtractFrom(X, Y, 2, 256 * primes, q);
+        expect(Array.from(words(X, 128), BigInt)).toEqual(sum.map((value, i) => mod(BigInt(value - x[i]!), q)));
+      }),
     );
   });
 
@@ -143,34 +153,66 @@ describe('transforms', () => {
 });
 
 describe('encoding and decoding', () => {
-  test('encode is the number written in lanes, with the error above them', () => {
+  test('encrypt adds the number written in lanes, with the error above them, and packs it, block by block, prime by prime', () => {
     const cases = fc
-      .tuple(prime, fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 28 }))
-      .chain(([q, rows, bits]) =>
-        fc.tuple(
-          fc.constant({ q, rows, bits }),
-          vectors(4 * rows, 2 ** bits),
-          fc.array(fc.integer({ min: 0, max: 118 }), { minLength: 16, maxLength: 16 }),
-        ),
-      );
+      .tuple(
+        fc.integer({ min: 1, max: 7 }),
+        fc.integer({ min: 1, max: 30 }),
+        fc.integer({ min: 1, max: 2 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.nat(),
+      )
+      .map(([k, bits, blocks, part, seed]) => {
+        const most = Math.floor((30 * k - 8) / bits);
+        return { k, bits, blocks, rows: Math.min(24, 1 + Math.floor(part * (most - 1))), fits: most >= 1, seed };
+      })
+      .filter(({ fits }) => fits);
     fc.assert(
-      fc.property(cases, ([{ q, rows, bits }, lanes, errors]) => {
-        const shifts = Array.from({ length: rows + 1 }, (_, r) => power(2n, BigInt(bits * r), BigInt(q)));
-        words(TABLE, rows + 1).set(shifts.map((shift) => montgomeryPair(shift, q)[0]));
-        words(Y, 16 * rows).set(lanes);
-        words(SMALL, 16).set(errors);
-        exports.encode(X, Y, SMALL, 4, rows, TABLE, q, inverseModulo2To32(q));
-        const found = Array.from(words(X, 16));
-        expect(found.every((value) => value < 2 * q)).toBe(true);
-        const expected = errors.map((error, at) => {
-          let value = BigInt(error) << BigInt(bits * rows);
-          for (let r = 0; r < rows; r++) {
-            value += BigInt(lanes[(Math.floor(at / 4) * rows + r) * 4 + (at % 4)]!) << BigInt(bits * r);
-          }
-          return mod(value, q);
-        });
-        expect(found.map((value) => BigInt(value % q))).toEqual(expected);
+      fc.property(cases, ({ k, bits, blocks, rows, seed }) => {
+        const { exports: large, memory: room } = instantiateKernel(1 << 18);
+        const at = (address: number, length: number): Uint32Array => new Uint32Array(room, address, length);
+        const [moduli, shifts, digits, x, errors, lanes, to] = [1024, 2048, 4096, 8192, 65536, 70000 & ~15, 196608];
+        const random = new Uint32Array(seededRandom(seed).bytes(4 * 32768).buffer);
+        const primes = PRIMES.slice(0, k);
+        // Edges of the ranges more often than chance.
+        const draw = (i: number, limit: number): number => (random[i]! % 3 === 0 ? limit - 1 : random[i]! % limit);
+        const residues = primes.map((q, j) => Array.from({ length: 64 * blocks }, (_, i) => draw(512 * j + i, 2 * q)));
+        const entries = Array.from({ length: 64 * blocks * rows }, (_, i) => draw(4096 + i, 2 ** bits));
+        const raised = Array.from({ length: 64 * blocks }, (_, i) => draw(16384 + i, 117));
+        primes.forEach((q, j) => at(moduli + 8 * j, 2).set([q, inverseModulo2To32(q)]));
+        const powers = primes.flatMap((q) =>
+          Array.from({ length: k - 1 }, (_, t) => montgomeryPair(power(2n, BigInt(30 * (t + 1)), BigInt(q)), q)[0]),
+        );
+        at(shifts, powers.length).set(powers);
+        residues.forEach((of, j) => at(x + 16 * 32 * j, of.length).set(of));
+        at(errors, raised.length).set(raised);
+        at(lanes, entries.length).set(entries);
+        large.encrypt(to, x, lanes, errors, 32, blocks, rows, bits, k, moduli, shifts, digits);
+        const value = (i: number, p: number): bigint => {
+          const above = BigInt(raised[4 * i + p]!) << BigInt(bits * rows);
+          return Array.from(
+            { length: rows },
+            (_, r) => BigInt(entries[4 * (i * rows + r) + p]!) << BigInt(bits * r),
+          ).reduce((sum, term) => sum + term, above);
+        };
+        for (let block = 0; block < blocks; block++) {
+          primes.forEach((q, j) => {
+            const packed = at(to + 240 * (block * k + j), 60);
+            for (let p = 0; p < 4; p++) {
+              const number = Array.from({ length: 15 }, (_, w) => BigInt(packed[4 * w + p]!)).reduceRight(
+                (n, w) => (n << 32n) | w,
+                0n,
+              );
+              for (let i = 0; i < 16; i++) {
+                const found = BigInt.asUintN(30, number >> BigInt(30 * i));
+                const row = 16 * block + i;
+                expect(found).toBe(mod(BigInt(residues[j]![4 * row + p]!) + value(row, p), q));
+              }
+            }
+          });
+        }
       }),
+      { numRuns: 40 },
     );
   });
 
@@ -189,7 +231,8 @@ describe('encoding and decoding', () => {
         const rows = Math.max(1, Math.floor((30 * k - 30) / bits));
         putDecodeTables(primes, rows, bits);
         residues.forEach((of, at) => of.forEach((residue, j) => (words(X, 16 * k)[16 * j + at] = residue)));
-        const fits = exports.decode(X, 4, k, SMALL, SMALL + 64, SMALL + 512, SMALL + 2048, rows, bits, maxTop, Y) !== 0;
+        const fits =
+          exports.decode(X, 4, 4, k, SMALL, SMALL + 64, SMALL + 512, SMALL + 2048, rows, bits, maxTop, Y) !== 0;
         const values = residues.map((of) => referenceLift({ primes }, of));
         expect(fits).toBe(values.every((value) => value >> BigInt(rows * bits) <= BigInt(maxTop)));
         values.forEach((value, at) => {
@@ -208,63 +251,84 @@ describe('encoding and decoding', () => {
     putDecodeTables(primes, 1, 24);
     words(X, 32).fill(0);
     primes.forEach((q, j) => (words(X, 32)[16 * j + 7] = Number(mod(value, q))));
-    expect(exports.decode(X, 4, 2, SMALL, SMALL + 64, SMALL + 512, SMALL + 2048, 1, 24, 1000, Y)).toBe(1 - excess);
+    expect(exports.decode(X, 4, 4, 2, SMALL, SMALL + 64, SMALL + 512, SMALL + 2048, 1, 24, 1000, Y)).toBe(1 - excess);
   });
 });
 
 describe('vectors', () => {
-  test('pack writes 30 bits a residue, and accumulate reads them back', () => {
-    const cases = fc
-      .tuple(prime, fc.constantFrom(16, 32))
-      .chain(([q, n]) => fc.tuple(fc.constant(q), fc.constant(n), vectors(n, q)));
+  const putModuli = (primes: readonly number[]): void =>
+    words(SMALL, 2 * primes.length).set(primes.flatMap((q) => [q, inverseModulo2To32(q)]));
+  /** Blocks modulo one prime after the other. */
+  const blocksOf = (primes: readonly number[], count: number) =>
+    fc
+      .tuple(...Array.from({ length: count }, () => primes.map((q) => vectors(16, q))).flat())
+      .map((list) => list.flat());
+  const sizes = fc.tuple(
+    fc.shuffledSubarray([...PRIMES], { minLength: 1, maxLength: 3 }),
+    fc.integer({ min: 1, max: 3 }),
+  );
+
+  test('pack writes 30 bits a residue, and accumulate reads them back, block by block, prime by prime', () => {
+    const cases = sizes.chain(([primes, count]) =>
+      fc.tuple(fc.constant(primes), fc.constant(count), blocksOf(primes, count)),
+    );
     fc.assert(
-      fc.property(cases, ([q, n, x]) => {
-        words(X, 4 * n).set(x);
-        exports.pack(Y, X, n, 4);
-        for (let k = 0; k < 4; k++) {
-          const block = lane(X, n, k).reduceRight((bits, residue) => (bits << 30n) | residue, 0n);
-          const packed = Array.from({ length: (15 * n) / 16 }, (_, i) => BigInt(words(Y, 4 * n)[4 * i + k]!));
-          expect(packed.reduceRight((bits, word) => (bits << 32n) | word, 0n)).toBe(block);
+      fc.property(cases, ([primes, count, x]) => {
+        const blocks = count * primes.length;
+        words(X, 64 * blocks).set(x);
+        exports.pack(Y, X, blocks);
+        for (let block = 0; block < blocks; block++) {
+          for (let k = 0; k < 4; k++) {
+            const residues = Array.from({ length: 16 }, (_, i) => BigInt(x[64 * block + 4 * i + k]!));
+            const packed = Array.from({ length: 15 }, (_, i) => BigInt(words(Y + 240 * block, 60)[4 * i + k]!));
+            const number = residues.reduceRight((bits, residue) => (bits << 30n) | residue, 0n);
+            expect(packed.reduceRight((bits, word) => (bits << 32n) | word, 0n)).toBe(number);
+          }
         }
-        words(X, 4 * n).fill(0);
-        expect(exports.check(Y, n, q, 4)).toBe(1);
-        expect(exports.accumulate(X, Y, n, q, 4)).toBe(1);
-        expect(Array.from(words(X, 4 * n))).toEqual(x);
+        putModuli(primes);
+        words(X, 64 * blocks).fill(0);
+        expect(exports.check(Y, count, SMALL, primes.length)).toBe(1);
+        expect(exports.accumulate(X, Y, count, SMALL, primes.length)).toBe(1);
+        expect(Array.from(words(X, 64 * blocks))).toEqual(x);
       }),
     );
   });
 
-  test('check and accumulate object to a residue that is not below q, wherever it stands', () => {
+  test('check and accumulate object to a residue that is not below its prime, wherever it stands', () => {
     fc.assert(
-      fc.property(prime, fc.nat(63), fc.oneof(fc.constant(0), fc.nat(1000)), (q, at, excess) => {
-        words(X, 64).fill(q - 1);
-        words(X, 64)[at] = q + excess;
-        exports.pack(Y, X, 16, 4);
-        expect(exports.check(Y, 16, q, 4)).toBe(0);
-        words(X, 64).fill(5);
-        expect(exports.accumulate(X, Y, 16, q, 4)).toBe(0);
-        exports.retract(X, Y, 16, q, 4);
-        expect(Array.from(words(X, 64))).toEqual(new Array(64).fill(5));
+      fc.property(sizes, fc.nat(), fc.oneof(fc.constant(0), fc.nat(1000)), ([primes, count], place, excess) => {
+        const blocks = count * primes.length;
+        const at = place % (64 * blocks);
+        const primeOf = (i: number): number => primes[Math.floor(i / 64) % primes.length]!;
+        putModuli(primes);
+        for (let i = 0; i < 64 * blocks; i++) words(X, 64 * blocks)[i] = primeOf(i) - 1;
+        words(X, 64 * blocks)[at] = primeOf(at) + excess;
+        exports.pack(Y, X, blocks);
+        expect(exports.check(Y, count, SMALL, primes.length)).toBe(0);
+        words(X, 64 * blocks).fill(5);
+        expect(exports.accumulate(X, Y, count, SMALL, primes.length)).toBe(0);
+        exports.retract(X, Y, count, SMALL, primes.length);
+        expect(Array.from(words(X, 64 * blocks))).toEqual(new Array(64 * blocks).fill(5));
       }),
     );
   });
 
-  test('accumulate is addition modulo q, retract its inverse, and a narrow group has the words of its polynomials alone', () => {
-    const cases = fc
-      .tuple(prime, fc.integer({ min: 1, max: 4 }))
-      .chain(([q, width]) => fc.tuple(fc.constant(q), fc.constant(width), vectors(16, q), vectors(16, q)));
+  test('accumulate is addition modulo each prime, retract its inverse', () => {
+    const cases = sizes.chain(([primes, count]) =>
+      fc.tuple(fc.constant(primes), fc.constant(count), blocksOf(primes, count), blocksOf(primes, count)),
+    );
     fc.assert(
-      fc.property(cases, ([q, width, a, b]) => {
-        const narrow = b.map((value, i) => (i % 4 < width ? value : 0));
-        words(X, 64).set(narrow);
-        words(Y, 64).fill(99);
-        exports.pack(Y, X, 16, width);
-        expect(words(Y, 64)[15 * width]).toBe(99);
-        words(X, 64).set(a);
-        exports.accumulate(X, Y, 16, q, width);
-        expect(Array.from(words(X, 64))).toEqual(a.map((value, i) => (value + narrow[i]!) % q));
-        exports.retract(X, Y, 16, q, width);
-        expect(Array.from(words(X, 64))).toEqual(a);
+      fc.property(cases, ([primes, count, a, b]) => {
+        const blocks = count * primes.length;
+        putModuli(primes);
+        words(X, 64 * blocks).set(b);
+        exports.pack(Y, X, blocks);
+        words(X, 64 * blocks).set(a);
+        exports.accumulate(X, Y, count, SMALL, primes.length);
+        const primeOf = (i: number): number => primes[Math.floor(i / 64) % primes.length]!;
+        expect(Array.from(words(X, 64 * blocks))).toEqual(a.map((value, i) => (value + b[i]!) % primeOf(i)));
+        exports.retract(X, Y, count, SMALL, primes.length);
+        expect(Array.from(words(X, 64 * blocks))).toEqual(a);
       }),
     );
   });
@@ -338,9 +402,9 @@ describe('gaussian', () => {
 });
 
 function putDecodeTables(primes: readonly number[], rows: number, bits: number): void {
-  words(SMALL, primes.length).set(primes);
+  primes.forEach((q, j) => (words(SMALL, 16)[2 * j] = q));
   const inverses = primes.flatMap((q, j) =>
-    primes.slice(0, j).flatMap((l) => montgomeryPair(invert(BigInt(l), BigInt(q)), q)),
+    primes.slice(0, j).flatMap((l) => ratioPair(invert(BigInt(l), BigInt(q)), q)),
   );
   words(SMALL + 64, inverses.length).set(inverses);
   let radix = 1n;

@@ -86,7 +86,7 @@ describe('parameters', () => {
           return;
         }
         taken++;
-        const { ring, clients, maxValue, length, lanes, laneBits, polynomials, maskedBytes } = rlweParameters(choice);
+        const { ring, clients, maxValue, length, lanes, laneBits, blocks, maskedBytes } = rlweParameters(choice);
         const q = modulusOf(ring);
         const t = 1n << BigInt(lanes * laneBits);
         const top = BigInt(2 * ring.error.bound * clients);
@@ -96,9 +96,9 @@ describe('parameters', () => {
         expect(lanes >= 1 && lanes <= 24 && laneBits <= 30).toBe(true);
         expect(top < 1n << 32n && q / BigInt(ring.primes.at(-1)!) / t < 1n << 32n && q / t < 1n << 62n).toBe(true);
         expect(clients * ring.secret.bound < ring.primes.at(-1)!).toBe(true);
-        expect(polynomials * lanes * ring.dimension >= length).toBe(true);
-        expect((polynomials - 1) * lanes * ring.dimension < length).toBe(true);
-        expect(maskedBytes).toBe((polynomials * ring.dimension * ring.primes.length * 30) / 8);
+        expect(64 * blocks * lanes >= length).toBe(true);
+        expect(64 * (blocks - 1) * lanes < length).toBe(true);
+        expect(maskedBytes).toBe((64 * blocks * ring.primes.length * 30) / 8);
       }),
       { numRuns: 3000 },
     );
@@ -106,9 +106,9 @@ describe('parameters', () => {
   });
 
   test.each([
-    [{ ring: 'rlwe-8192-210' as const, clients: 500, maxValue: 4095, length: 10 ** 6 }, 9, 21, 3_010_560],
-    [{ ring: 'rlwe-8192-210' as const, clients: 256, maxValue: 255, length: 10 ** 6 }, 12, 16, 2_365_440],
-    [{ ring: 'rlwe-8192-180' as const, clients: 500, maxValue: 4095, length: 10 ** 6 }, 7, 23, 3_317_760],
+    [{ ring: 'rlwe-8192-210' as const, clients: 500, maxValue: 4095, length: 10 ** 6 }, 9, 21, 2_918_160],
+    [{ ring: 'rlwe-8192-210' as const, clients: 256, maxValue: 255, length: 10 ** 6 }, 12, 16, 2_189_040],
+    [{ ring: 'rlwe-8192-180' as const, clients: 500, maxValue: 4095, length: 10 ** 6 }, 7, 23, 3_215_520],
     [{ ring: 'rlwe-4096-90' as const, clients: 100, maxValue: 4095, length: 12_288 }, 3, 25, 46_080],
   ])('%o', (choice, lanes, laneBits, maskedBytes) => {
     expect(rlweParameters(choice)).toMatchObject({ lanes, laneBits, maskedBytes });

@@ -27,7 +27,7 @@ export interface Standing {
   readonly rosterKeys: RosterKeys;
   readonly floor: ClientFloor;
   readonly model: Digest;
-  readonly layout: Digest;
+  readonly work: Digest;
   readonly values: number;
 }
 
@@ -67,7 +67,7 @@ function judge(session: Session, rosterBytes: Uint8Array, standing: Standing): R
   const { roster, trust } = openPinnedRoster(rosterBytes, standing.rosterKeys);
   const refused = judgeSession(session, roster, trust, standing.floor);
   if (refused !== undefined) throw new Stop(refused.code, refused.why);
-  if (session.model !== standing.model || session.layout !== standing.layout || session.values !== standing.values) {
+  if (session.model !== standing.model || session.work !== standing.work || session.values !== standing.values) {
     throw new Stop('SECAGG_MODEL', 'the session is about another model than the one received');
   }
   return trust;

@@ -15,15 +15,21 @@ export function takeInput(
   from: number,
   message: Uint8Array,
 ): { state: Collecting; payload: Uint8Array | undefined } {
-  if (!state.dealings.has(from)) throw new Stop('SECAGG_MEMBER', `member ${from} dealt no shares`);
-  const { member, payload } = decodeMaskedInput(contextOf(state.session), message);
-  if (member !== from) throw new Stop('SECAGG_MEMBER', `member ${from} speaks for member ${member}`);
-  checkPayload(maskOf(state.session), from, payload);
+  const payload = checkInput(state, from, message);
   const digest = parseDigest(sha256Hex(payload));
   const before = state.inputs.get(from);
   if (before === digest) return { state, payload: undefined };
   if (before !== undefined) throw new Stop('SECAGG_DUPLICATE', `member ${from} already sent another input`);
   return { state: { ...state, inputs: new Map(state.inputs).set(from, digest) }, payload };
+}
+
+/** What {@link takeInput} requires of an input by itself; its payload. @throws Stop, AggregationError `MESSAGE_INVALID` */
+export function checkInput(state: Collecting, from: number, message: Uint8Array): Uint8Array {
+  if (!state.dealings.has(from)) throw new Stop('SECAGG_MEMBER', `member ${from} dealt no shares`);
+  const { member, payload } = decodeMaskedInput(contextOf(state.session), message);
+  if (member !== from) throw new Stop('SECAGG_MEMBER', `member ${from} speaks for member ${member}`);
+  checkPayload(maskOf(state.session), from, payload);
+  return payload;
 }
 
 /** The shell has judged an input as {@link takeInput} does, and keeps it. @throws Stop `SECAGG_MEMBER` */

@@ -2,8 +2,7 @@
 import { graphOf } from '../graph.ts';
 import { contextOf, isSparse } from '../session.ts';
 import { Stop } from '../stop.ts';
-import { decodeDealing, encodeDelivery, encodeSparseDelivery } from '../wire/share-keys.ts';
-import type { Dealing, DealtShares } from '../wire/share-keys.ts';
+import { dealtTo, decodeDealing, encodeDelivery, encodeSparseDelivery } from '../wire/share-keys.ts';
 import { admit, membersOf, requireEnough } from './admit.ts';
 import type { Collecting, Sharing } from './state.ts';
 
@@ -28,16 +27,6 @@ export function takeDealing(state: Sharing, from: number, message: Uint8Array): 
 export function closeSharing(state: Sharing): Collecting {
   requireEnough(state.session, state.dealings.size, 'dealt shares');
   return { ...state, phase: 'collecting', inputs: new Map() };
-}
-
-/** Asked for every share of every dealer when a round ends. */
-const byHolder = new WeakMap<Dealing, ReadonlyMap<number, DealtShares>>();
-
-/** What a dealer dealt to one holder. */
-export function dealtTo(dealing: Dealing, holder: number): DealtShares | undefined {
-  const known = byHolder.get(dealing) ?? new Map(dealing.shares.map((share) => [share.member, share]));
-  byHolder.set(dealing, known);
-  return known.get(holder);
 }
 
 /** The shares that its peers dealt to one member. */

@@ -8,6 +8,7 @@ import type { Digest } from '../../ids.ts';
 import { checkSession, contextOf } from '../session.ts';
 import type { Session } from '../session.ts';
 import { refusalOf } from '../stop.ts';
+import type { Refused } from '../stop.ts';
 import type { SignedSeed } from '../vector-mask.ts';
 import { encodeKeyList } from '../wire/advertise-keys.ts';
 import { encodeSurvivors } from '../wire/consistency.ts';
@@ -15,8 +16,9 @@ import type { Accusation } from './accusation.ts';
 import { membersOf } from './admit.ts';
 import { closeAdvertising, takeKeys } from './advertise-keys.ts';
 import { closeConsistency, signaturesFor, takeSignature } from './consistency.ts';
-import { closeCollecting, noteInput, takeInput } from './masked-input.ts';
-import { recoverMasks, Unrecoverable } from './recover.ts';
+import { Unrecoverable } from './disclosed-shares.ts';
+import { checkInput, closeCollecting, noteInput, takeInput } from './masked-input.ts';
+import { recoverMasks, wrongShares } from './recover.ts';
 import { closeSharing, deliveryTo, takeDealing } from './share-keys.ts';
 import type { Opening, ServerState } from './state.ts';
 import { takeReply } from './unmask.ts';
@@ -72,6 +74,20 @@ export function serverStep(state: ServerState, event: ServerEvent): ServerOutcom
       return state.phase === 'opening' ? openAgain(state) : unchanged(state);
     case 'abandon':
       return isOver(state) ? unchanged(state) : abandon('ABANDONED', event.why, []);
+  }
+}
+
+/**
+ * Why a masked input would be refused now, or undefined: for a shell that keeps inputs itself, by a digest of its own, and says `stored` for those that
+ * are durable.
+ */
+export function judgeInput(state: ServerState, from: number, message: Uint8Array): Refused | undefined {
+  if (state.phase !== 'collecting') return { code: 'SECAGG_ORDER', why: `it is ${state.phase}` };
+  try {
+    checkInput(state, from, message);
+    return undefined;
+  } catch (error) {
+    return refusalOf(error);
   }
 }
 
@@ -170,10 +186,16 @@ function close(state: ServerState): ServerOutcome {
   try {
     return closePhase(state);
   } catch (error) {
-    const accused = error instanceof Unrecoverable ? [error.accused] : [];
+    const accused = error instanceof Unrecoverable ? [...sendersOfWrongShares(state), error.accused] : [];
     const { code, why } = refusalOf(error);
     return abandon(code, why, accused);
   }
+}
+
+/** Nothing was recovered, so nothing was told of them yet; when the seeds are derived it was, with the first order to open. */
+function sendersOfWrongShares(state: ServerState): Accusation[] {
+  const isFirst = state.phase === 'unmasking' || (state.phase === 'opening' && !state.derived);
+  return isFirst ? wrongShares(state) : [];
 }
 
 function closePhase(state: ServerState): ServerOutcome {

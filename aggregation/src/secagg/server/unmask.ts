@@ -1,16 +1,15 @@
-/** Step 4 of the coordinator: take what the survivors disclose, name what is wrong with it. */
-import { bindingOf, keepsCommitment } from '../derivation.ts';
-import type { CommittedSecret } from '../derivation.ts';
+/**
+ * Step 4 of the coordinator: take what the survivors disclose, name who discloses too little. Whether a share is the one that was dealt
+ * shows when the secrets are recovered (`disclosed-shares.ts`).
+ */
 import { graphOf } from '../graph.ts';
 import { contextOf } from '../session.ts';
 import { Stop } from '../stop.ts';
-import { decodeUnmaskReply } from '../wire/unmask.ts';
-import type { Disclosure, UnmaskReply } from '../wire/unmask.ts';
-import { admit } from './admit.ts';
-import { dealtTo } from './share-keys.ts';
-import type { Dealing } from '../wire/share-keys.ts';
-import type { Unmasking } from './state.ts';
+import { decodeUnmaskReply, disclosuresIn } from '../wire/unmask.ts';
+import type { UnmaskReply } from '../wire/unmask.ts';
 import type { Accusation } from './accusation.ts';
+import { admit } from './admit.ts';
+import type { Unmasking } from './state.ts';
 
 /** @throws Stop, AggregationError `MESSAGE_INVALID` */
 export function takeReply(
@@ -18,59 +17,52 @@ export function takeReply(
   from: number,
   message: Uint8Array,
 ): { state: Unmasking; accusations: Accusation[] } {
-  if (!state.survivors.includes(from)) throw new Stop('SECAGG_MEMBER', `member ${from} is not in the sum`);
-  const context = contextOf(state.session);
-  const reply = decodeUnmaskReply(context, message);
+  if (standingOf(state)[from] !== STANDING.survivor)
+    throw new Stop('SECAGG_MEMBER', `member ${from} is not in the sum`);
+  const reply = decodeUnmaskReply(contextOf(state.session), message);
   const replies = admit(state.replies, from, reply);
   if (replies === state.replies) return { state, accusations: [] };
-  checkKinds(state, reply);
-  return { state: { ...state, replies }, accusations: faultsOf(state, bindingOf(context, state.keys), reply) };
+  return { state: { ...state, replies }, accusations: missingIn(state, reply) };
 }
 
-/** Only what an honest client could say is admitted: of a survivor its self-mask share, of a dropped client the rest. */
-function checkKinds(state: Unmasking, reply: UnmaskReply): void {
-  const survivors = new Set(state.survivors);
-  const peers = new Set(graphOf(state.session, state.keys).peers(reply.member));
-  for (const { kind, member } of reply.disclosures) {
-    if (!peers.has(member) || !state.dealings.has(member) || survivors.has(member) !== (kind === 'survivor')) {
-      throw new Stop('SECAGG_MEMBER', `member ${reply.member} discloses about member ${member} what it must not`);
-    }
+/**
+ * Only what an honest client could say is admitted: of a survivor its self-mask share, of a dropped client the rest. Who of its peers dealt, and
+ * is not spoken of, or without a share, is missing. Peers and disclosures rise. @throws Stop
+ */
+function missingIn(state: Unmasking, reply: UnmaskReply): Accusation[] {
+  const standing = standingOf(state);
+  const peers = graphOf(state.session, state.keys).peers(reply.member);
+  const disclosed = disclosuresIn(reply);
+  const missing: number[] = [];
+  let at = 0;
+  for (const peer of peers) {
+    const isHere = disclosed.members[at] === peer;
+    if (isHere && standing[peer] !== STANDING[disclosed.kindAt(at)]) break;
+    if (standing[peer] !== ABSENT && (!isHere || disclosed.shareAt(at) < 0)) missing.push(peer);
+    if (isHere) at++;
   }
+  if (at < disclosed.members.length) {
+    throw new Stop(
+      'SECAGG_MEMBER',
+      `member ${reply.member} discloses about member ${disclosed.members[at]} what it must not`,
+    );
+  }
+  return missing.map((subject) => ({ member: reply.member, code: 'SECAGG_SHARE_MISSING', subject }));
 }
 
-function faultsOf(state: Unmasking, binding: Uint8Array, reply: UnmaskReply): Accusation[] {
-  const disclosed = new Map(reply.disclosures.map((disclosure) => [disclosure.member, disclosure]));
-  const dealers = graphOf(state.session, state.keys)
-    .peers(reply.member)
-    .filter((peer) => state.dealings.has(peer));
-  return dealers.flatMap((subject): Accusation[] => {
-    const disclosure = disclosed.get(subject);
-    const share = disclosure && shareIn(disclosure);
-    if (share === undefined) return [{ member: reply.member, code: 'SECAGG_SHARE_MISSING', subject }];
-    return isGoodShare(state.dealings.get(subject)!, reply.member, disclosure!, binding)
-      ? []
-      : [{ member: reply.member, code: 'SECAGG_SHARE_WRONG', subject }];
-  });
-}
+/** Of one that dealt nothing. */
+const ABSENT = 0;
+const STANDING = { dropped: 1, survivor: 2 } as const;
 
-export function shareIn(disclosure: Disclosure): Uint8Array | undefined {
-  return disclosure.kind === 'survivor' ? disclosure.selfShare : disclosure.keyShare;
-}
+/** What became of each member of the cohort; every reply of a session asks for it. */
+const standings = new WeakMap<Unmasking['survivors'], Uint8Array>();
 
-/** Judged when the reply arrives, and needed again when the secrets are recovered. */
-const judged = new WeakMap<Disclosure, boolean>();
-
-/** Whether the disclosed share is the one that its dealer committed to. */
-export function isGoodShare(dealing: Dealing, holder: number, disclosure: Disclosure, binding: Uint8Array): boolean {
-  const verdict = judged.get(disclosure) ?? judge(dealing, holder, disclosure, binding);
-  judged.set(disclosure, verdict);
-  return verdict;
-}
-
-function judge(dealing: Dealing, holder: number, disclosure: Disclosure, binding: Uint8Array): boolean {
-  const dealt = dealtTo(dealing, holder)!;
-  const share = shareIn(disclosure);
-  const [kind, commitment]: [CommittedSecret, Uint8Array] =
-    disclosure.kind === 'survivor' ? ['self-share', dealt.selfCommitment] : ['key-share', dealt.keyCommitment];
-  return share !== undefined && keepsCommitment(commitment, kind, binding, dealing.member, holder, share);
+function standingOf({ session, dealings, survivors }: Unmasking): Uint8Array {
+  const known = standings.get(survivors);
+  if (known !== undefined) return known;
+  const standing = new Uint8Array(session.cohort.length).fill(ABSENT);
+  for (const member of dealings.keys()) standing[member] = STANDING.dropped;
+  for (const member of survivors) standing[member] = STANDING.survivor;
+  standings.set(survivors, standing);
+  return standing;
 }

@@ -1,6 +1,6 @@
 /** Step 1 on the wire: the shares that a client deals, and those that are delivered to one. */
-import { SEAL_OVERHEAD_BYTES } from '@carapace/crypto';
-import type { Reader, Writer } from '@carapace/crypto';
+import { Reader, SEAL_OVERHEAD_BYTES } from '@carapace/crypto';
+import type { Writer } from '@carapace/crypto';
 import { frame, KIND, readByMember, readMembers, unframe, writeMembers } from './frame.ts';
 
 export const SHARE_BYTES = 32;
@@ -31,12 +31,61 @@ export function encodeDealing(context: Uint8Array, dealing: Dealing): Uint8Array
   return writeShares(writer, dealing.shares).finish();
 }
 
+/** The shares stay as they came until one is asked for: a coordinator holds a hundred thousand of them. */
 export function decodeDealing(context: Uint8Array, bytes: Uint8Array): Dealing {
-  return unframe(KIND.shareKeys, context, bytes, (reader) => ({
-    member: reader.u16(),
-    seedCommitment: reader.bytes(32),
-    shares: readByMember(reader, readShares),
-  }));
+  return unframe(KIND.shareKeys, context, bytes, (reader) => {
+    const member = reader.u16();
+    const seedCommitment = reader.bytes(32);
+    const records = reader.bytes(reader.remaining);
+    readList(records, (list) => readByMember(list, skipShares));
+    const dealing: Dealing = {
+      member,
+      seedCommitment,
+      get shares() {
+        return readList(records, (list) => readByMember(list, readShares));
+      },
+    };
+    packed.set(dealing, records);
+    return dealing;
+  });
+}
+
+/** Behind a count, one record behind the other. */
+const packed = new WeakMap<Dealing, Uint8Array>();
+
+const COUNT_BYTES = 2;
+const RECORD_BYTES = 2 + 2 * COMMITMENT_BYTES + BOX_BYTES;
+
+/** What a dealer dealt to one holder. */
+export function dealtTo(dealing: Dealing, holder: number): DealtShares | undefined {
+  const records = packed.get(dealing);
+  if (records === undefined) return dealing.shares.find(({ member }) => member === holder);
+  const memberAt = (i: number): number => {
+    const at = COUNT_BYTES + i * RECORD_BYTES;
+    return records[at]! | (records[at + 1]! << 8);
+  };
+  let from = 0;
+  let to = (records.length - COUNT_BYTES) / RECORD_BYTES;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (memberAt(middle) < holder) from = middle + 1;
+    else to = middle;
+  }
+  const at = COUNT_BYTES + from * RECORD_BYTES;
+  if (at === records.length || memberAt(from) !== holder) return undefined;
+  return readShares(holder, new Reader(records.subarray(at + 2, at + RECORD_BYTES)));
+}
+
+function readList<T>(records: Uint8Array, read: (reader: Reader) => T): T {
+  const reader = new Reader(records);
+  const list = read(reader);
+  reader.end();
+  return list;
+}
+
+/** Whether there is a record. @throws CryptoError `DECODE_TRUNCATED` */
+function skipShares(_: number, reader: Reader): void {
+  reader.bytes(RECORD_BYTES - 2);
 }
 
 export function encodeDelivery(context: Uint8Array, shares: readonly DealtShares[]): Uint8Array<ArrayBuffer> {

@@ -7,6 +7,7 @@ import {
   audienceOf,
   decodeSession,
   encodeSession,
+  judgeMaskedInput,
   maskedInputBytes,
   messageFor,
   openSession,
@@ -106,8 +107,7 @@ export class SecaggProtocols implements RoundProtocol {
     return {
       bytes: 'session' in state ? maskedInputBytes(state.session) : 0,
       judge: (message) => {
-        const { effects } = secaggServerStep(state, { kind: 'message', from: member, message });
-        const refused = effects.find((effect) => effect.kind === 'refuse');
+        const refused = judgeMaskedInput(state, member, message);
         return refused === undefined ? { kind: 'admitted', deposit: null } : { kind: 'refused', code: refused.code };
       },
     };
@@ -227,8 +227,11 @@ function apply(
   if (stepOf(state) !== step) return { state, refusal: null, accusations: [] };
   const outcome = secaggServerStep(state, { kind: 'message', from: member, message });
   const refusal = outcome.effects.find((effect) => effect.kind === 'refuse');
+  // Who sent wrong shares is found with the order to open, and told with it.
+  const isTold = outcome.effects.some((effect) => effect.kind === 'open');
   const accusations = outcome.effects.filter((effect) => effect.kind === 'accuse');
-  return { state: outcome.state, refusal: refusal ?? null, accusations };
+  const now = isTold ? accusations.filter(({ code }) => code !== 'SECAGG_SHARE_WRONG') : accusations;
+  return { state: outcome.state, refusal: refusal ?? null, accusations: now };
 }
 
 function stepOf(state: ServerState): ProtocolStep | 'failed' | null {

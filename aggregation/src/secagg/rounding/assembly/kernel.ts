@@ -2,18 +2,20 @@
 // same operations on binary64 numbers in the same order, so they agree in every bit. `npm run kernels` compiles this file into
 // `../kernel-wasm.ts`. Nothing branches on, or is addressed by, a value or a coin.
 
-/** The lanes of two values, as the low words of two numbers: floor, and one more where the coin falls below the fraction. */
+/** Of two values what is rounded, below 2^53. */
 // @ts-ignore: decorator
 @inline
-function roundTwo(values: v128, coins: v128, share: v128, clip: v128, scale: v128, most: v128): v128 {
-  const clipped = f64x2.pmin(clip, f64x2.pmax(f64x2.neg(clip), values));
+function exactTwo(values: v128, share: v128, clip: v128, unclip: v128, scale: v128, most: v128): v128 {
+  const clipped = f64x2.pmin(clip, f64x2.pmax(unclip, values));
   // Rounding of the product may lie a hair above the top.
-  const exact = f64x2.pmin(most, f64x2.mul(f64x2.add(f64x2.mul(clipped, share), clip), scale));
-  const floor = f64x2.floor(exact);
-  const coin = f64x2.mul(coins, f64x2.splat(2.3283064365386963e-10));
-  const up = v128.and(f64x2.lt(coin, f64x2.sub(exact, floor)), f64x2.splat(1));
-  // Above 2^52 the low word of a binary64 number is its integer, which spares a conversion.
-  return f64x2.add(f64x2.add(floor, up), f64x2.splat(4503599627370496));
+  return f64x2.pmin(most, f64x2.mul(f64x2.add(f64x2.mul(clipped, share), clip), scale));
+}
+
+/** Coins come above 2^20, where their 32 bits are those behind the point: whether each falls below the fraction. */
+// @ts-ignore: decorator
+@inline
+function goesUp(coins: v128, million: v128, exact: v128, floor: v128): v128 {
+  return f64x2.lt(f64x2.sub(coins, million), f64x2.sub(exact, floor));
 }
 
 /** `count`, a multiple of four, values, coins and lanes. Whether all values are finite; if not, the lanes mean nothing. */
@@ -29,26 +31,28 @@ export function round(
 ): bool {
   const shares = f64x2.splat(share);
   const clips = f64x2.splat(clip);
+  const unclips = f64x2.splat(-clip);
   const scales = f64x2.splat(scale);
   const most = f64x2.splat(laneMax);
+  const million = f64x2.splat(1048576);
+  const exponent = i32x4.splat(0x41300000);
+  const integers = f64x2.splat(4503599627370496);
   let residue = f32x4.splat(0);
   for (let i: u32 = 0; i < count; i += 4) {
     const four = v128.load(values);
     const toss = v128.load(coins);
     // x - x is 0 for every finite x and NaN otherwise.
     residue = f32x4.add(residue, f32x4.sub(four, four));
-    const low = roundTwo(f64x2.promote_low_f32x4(four), f64x2.convert_low_i32x4_u(toss), shares, clips, scales, most);
-    const upperFour = v128.shuffle<u64>(four, four, 1, 1);
-    const upperToss = v128.shuffle<u64>(toss, toss, 1, 1);
-    const high = roundTwo(
-      f64x2.promote_low_f32x4(upperFour),
-      f64x2.convert_low_i32x4_u(upperToss),
-      shares,
-      clips,
-      scales,
-      most,
-    );
-    v128.store(lanes, v128.shuffle<u32>(low, high, 0, 2, 4, 6));
+    const upper = v128.shuffle<u64>(four, four, 1, 1);
+    const low = exactTwo(f64x2.promote_low_f32x4(four), shares, clips, unclips, scales, most);
+    const high = exactTwo(f64x2.promote_low_f32x4(upper), shares, clips, unclips, scales, most);
+    const lowFloor = f64x2.floor(low);
+    const highFloor = f64x2.floor(high);
+    const lowUp = goesUp(v128.shuffle<u32>(toss, exponent, 0, 4, 1, 5), million, low, lowFloor);
+    const highUp = goesUp(v128.shuffle<u32>(toss, exponent, 2, 6, 3, 7), million, high, highFloor);
+    // Above 2^52 the low word of a binary64 number is its integer, which spares a conversion; and what holds is -1.
+    const floors = v128.shuffle<u32>(f64x2.add(lowFloor, integers), f64x2.add(highFloor, integers), 0, 2, 4, 6);
+    v128.store(lanes, i32x4.sub(floors, v128.shuffle<u32>(lowUp, highUp, 0, 2, 4, 6)));
     values += 16;
     coins += 16;
     lanes += 16;
