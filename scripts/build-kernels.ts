@@ -20,6 +20,10 @@ export const KERNELS: readonly Kernel[] = [
     source: 'aggregation/src/secagg/rounding/assembly/kernel.ts',
     module: 'aggregation/src/secagg/rounding/kernel-wasm.ts',
   },
+  {
+    source: 'client-sdk/src/training/portable/assembly/kernel.ts',
+    module: 'client-sdk/src/training/portable/kernel-wasm.ts',
+  },
 ];
 
 const ROOT = join(import.meta.dirname, '..');

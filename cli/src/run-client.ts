@@ -1,6 +1,6 @@
 /** `carapace client`: a `FederatedClient` with the engine and the data of this host. */
-import { DEFAULT_POLICY, engineTrainer, FederatedClient, openTfjsEngine } from '@carapace/client-sdk';
-import type { ClientEvent, Policy, TrainingEngine } from '@carapace/client-sdk';
+import { DEFAULT_POLICY, engineTrainer, FederatedClient, openTrainingEngine } from '@carapace/client-sdk';
+import type { ClientEvent, Policy } from '@carapace/client-sdk';
 import type { RosterTrust } from '@carapace/aggregation';
 import { fromBase64url, parsePublicKey, systemRandom } from '@carapace/crypto';
 import type { PublicKey } from '@carapace/crypto';
@@ -37,7 +37,7 @@ export async function runClient({ output, signal, env }: Io, options: ClientOpti
     name: options.name,
     ...(options.authority === undefined ? {} : { authority: authorityKey(options.authority) }),
     policy: policyOf(options, maxEpochs),
-    train: engineTrainer({ data: await dataSourceOf(options.data), engine: openEngine, random: systemRandom }),
+    train: engineTrainer({ data: await dataSourceOf(options.data), engine: openTrainingEngine, random: systemRandom }),
     onEvent: (event) => tell(output, event),
   });
   await client.run(signal);
@@ -67,12 +67,6 @@ function authorityKey(text: string): PublicKey {
   } catch (cause) {
     throw new CliError('USAGE_INVALID', '--authority is not a key: give what `carapace roster key` printed', { cause });
   }
-}
-
-async function openEngine(note: (message: string) => void): Promise<TrainingEngine> {
-  const engine = await openTfjsEngine();
-  note(`training with ${engine.name}: ${engine.reason}`);
-  return engine;
 }
 
 function tell(output: Output, event: ClientEvent): void {
