@@ -95,12 +95,12 @@ const convolution: LoweringRule<'convolution'> = ({
   value,
   inputs: [x, filter],
 }) => {
-  const { place, shape } = surrounded(lowering, x, window.padding);
+  const { place, shape } = surrounded(lowering, x!, window.padding);
   const target = program.buffer(sizeOf(value.shape));
   const filters = filter!.shape[3]!;
   reserve(lowering, window, shape[3], filters, 0);
   const words = windowWords(shape, window, value.shape);
-  program.emit(CODE.convolve, [place, placeOf(lowering, filter), target, shape[0], ...words, filters]);
+  program.emit(CODE.convolve, [place, placeOf(lowering, filter!), target, shape[0], ...words, filters]);
   return target;
 };
 
@@ -156,10 +156,10 @@ const depthwise: LoweringRule<'depthwise'> = ({
   value,
   inputs: [x, filter],
 }) => {
-  const { place, shape } = surrounded(lowering, x, window.padding);
+  const { place, shape } = surrounded(lowering, x!, window.padding);
   const target = program.buffer(sizeOf(value.shape));
   const words = windowWords(shape, window, value.shape);
-  const operands = [place, placeOf(lowering, filter), target, shape[0], ...words];
+  const operands = [place, placeOf(lowering, filter!), target, shape[0], ...words];
   program.emit(CODE.depthwise, [...operands, filter!.shape[3]!, DEPTHWISE.forward]);
   return target;
 };
@@ -180,7 +180,7 @@ const depthwiseInput: LoweringRule<'depthwise-input'> = (site) => {
   const target = program.buffer(sizeOf(value.shape));
   const from = imageSteps(shape);
   const source = { buffer: whole.buffer, offset: 4 * (top * from[1]! + left * from[2]!) };
-  move(program, { shape: value.shape, from, to: imageSteps(value.shape), source, target });
+  move(program, { shape: value.shape, from, to: imageSteps(value.shape as unknown as Image), source, target });
   return target;
 };
 
@@ -232,23 +232,23 @@ export const imageRules: {
   'depthwise-input': depthwiseInput,
   'depthwise-filter': depthwiseFilter,
   'max-pool': ({ lowering, program, operator: { window }, value, inputs: [x] }) => {
-    const [source, target] = [placeOf(lowering, x), program.buffer(sizeOf(value.shape))];
+    const [source, target] = [placeOf(lowering, x!), program.buffer(sizeOf(value.shape))];
     pool(lowering, { mode: 0, window, image: x!.shape, result: value.shape }, [source, target, target, target]);
     return target;
   },
   'max-pool-input': ({ lowering, program, operator: { window }, value, inputs: [x, y, dy] }) => {
     const target = program.buffer(sizeOf(value.shape));
-    const places = [placeOf(lowering, x), placeOf(lowering, y), placeOf(lowering, dy), target] as const;
+    const places = [placeOf(lowering, x!), placeOf(lowering, y!), placeOf(lowering, dy!), target] as const;
     pool(lowering, { mode: 1, window, image: value.shape, result: y!.shape }, places);
     return target;
   },
   'average-pool': ({ lowering, program, operator: { window }, value, inputs: [x] }) => {
-    const [source, target] = [placeOf(lowering, x), program.buffer(sizeOf(value.shape))];
+    const [source, target] = [placeOf(lowering, x!), program.buffer(sizeOf(value.shape))];
     pool(lowering, { mode: 2, window, image: x!.shape, result: value.shape }, [source, target, target, target]);
     return target;
   },
   'average-pool-input': ({ lowering, program, operator: { window }, value, inputs: [dy] }) => {
-    const [by, target] = [placeOf(lowering, dy), program.buffer(sizeOf(value.shape))];
+    const [by, target] = [placeOf(lowering, dy!), program.buffer(sizeOf(value.shape))];
     pool(lowering, { mode: 3, window, image: value.shape, result: dy!.shape }, [target, by, by, target]);
     return target;
   },

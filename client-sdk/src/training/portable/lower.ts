@@ -128,7 +128,7 @@ function neighbours(axes: readonly number[], shape: Shape): [number, number][] {
 function slice({ lowering, program, operator: { begin }, value, inputs }: Site<'slice'>): Place {
   const [x] = inputs as [Value];
   const from = steps(x.shape);
-  const { buffer, offset } = placeOf(lowering, x);
+  const { buffer, offset } = placeOf(lowering, x!);
   const source = { buffer, offset: offset + 4 * begin.reduce((sum, at, axis) => sum + at * from[axis]!, 0) };
   if (isContiguous(x.shape, value.shape)) return source;
   const target = program.buffer(sizeOf(value.shape));
@@ -171,7 +171,7 @@ const RULES: { readonly [K in OperatorKind]: LoweringRule<K> } = {
     const target = program.buffer(sizeOf(value.shape));
     const own = steps(x.shape);
     const from = order.map((axis) => own[axis]!);
-    move(program, { shape: value.shape, from, to: steps(value.shape), source: placeOf(lowering, x), target });
+    move(program, { shape: value.shape, from, to: steps(value.shape), source: placeOf(lowering, x!), target });
     return target;
   },
   slice,
@@ -181,7 +181,7 @@ const RULES: { readonly [K in OperatorKind]: LoweringRule<K> } = {
     const to = steps(value.shape);
     program.emit(CODE.fill, [target, { real: 0 }, sizeOf(value.shape)]);
     const inside = { buffer: target.buffer, offset: 4 * before.reduce((sum, at, axis) => sum + at * to[axis]!, 0) };
-    move(program, { shape: x.shape, from: steps(x.shape), to, source: placeOf(lowering, x), target: inside });
+    move(program, { shape: x.shape, from: steps(x.shape), to, source: placeOf(lowering, x!), target: inside });
     return target;
   },
   concat: ({ lowering, program, operator: { axis }, value, inputs }) => {
@@ -205,8 +205,8 @@ const RULES: { readonly [K in OperatorKind]: LoweringRule<K> } = {
     const [rows, width] = table!.shape as [number, number];
     const target = program.buffer(sizeOf(value.shape));
     const operands = [
-      placeOf(lowering, table),
-      placeOf(lowering, indices),
+      placeOf(lowering, table!),
+      placeOf(lowering, indices!),
       target,
       sizeOf(indices!.shape),
       rows,
@@ -223,28 +223,28 @@ const RULES: { readonly [K in OperatorKind]: LoweringRule<K> } = {
   },
   'one-hot': ({ lowering, program, value, inputs: [classes] }) => {
     const target = program.buffer(sizeOf(value.shape));
-    program.emit(CODE.oneHot, [placeOf(lowering, classes), target, sizeOf(classes!.shape), value.shape.at(-1)!]);
+    program.emit(CODE.oneHot, [placeOf(lowering, classes!), target, sizeOf(classes!.shape), value.shape.at(-1)!]);
     return target;
   },
   softmax: ({ lowering, program, value, inputs: [x] }) => {
     const [target, width] = [program.buffer(sizeOf(value.shape)), value.shape.at(-1)!];
-    program.emit(CODE.softmax, [placeOf(lowering, x), target, sizeOf(value.shape) / width, width]);
+    program.emit(CODE.softmax, [placeOf(lowering, x!), target, sizeOf(value.shape) / width, width]);
     return target;
   },
   'softmax-crossentropy': ({ lowering, program, value, inputs: [, p, t] }) => {
     const [target, rows] = [program.buffer(sizeOf(value.shape)), sizeOf(value.shape)];
-    program.emit(CODE.crossEntropy, [placeOf(lowering, p), placeOf(lowering, t), target, rows, p!.shape.at(-1)!]);
+    program.emit(CODE.crossEntropy, [placeOf(lowering, p!), placeOf(lowering, t!), target, rows, p!.shape.at(-1)!]);
     return target;
   },
   'softmax-crossentropy-input': ({ lowering, program, value, inputs: [p, t] }) => {
     const [target, width] = [program.buffer(sizeOf(value.shape)), value.shape.at(-1)!];
-    const operands = [placeOf(lowering, p), placeOf(lowering, t), target, sizeOf(value.shape) / width, width];
+    const operands = [placeOf(lowering, p!), placeOf(lowering, t!), target, sizeOf(value.shape) / width, width];
     program.emit(CODE.crossEntropyInput, operands);
     return target;
   },
   'sigmoid-crossentropy': ({ lowering, program, value, inputs: [, p, t] }) => {
     const target = program.buffer(sizeOf(value.shape));
-    program.emit(CODE.binaryCrossEntropy, [placeOf(lowering, p), placeOf(lowering, t), target, sizeOf(value.shape)]);
+    program.emit(CODE.binaryCrossEntropy, [placeOf(lowering, p!), placeOf(lowering, t!), target, sizeOf(value.shape)]);
     return target;
   },
 };
@@ -269,7 +269,7 @@ export function emitMatmul(
 export function emitScatter(lowering: Lowering, { inputs, shape }: Value, target: Place, alpha: Place): void {
   const [indices, rows] = inputs as [Value, Value];
   const [length, width] = shape as [number, number];
-  const operands = [target, placeOf(lowering, indices), placeOf(lowering, rows), sizeOf(indices.shape), length, width];
+  const operands = [target, placeOf(lowering, indices!), placeOf(lowering, rows), sizeOf(indices.shape), length, width];
   lowering.program.emit(CODE.scatter, [...operands, alpha]);
 }
 
