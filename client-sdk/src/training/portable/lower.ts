@@ -128,7 +128,7 @@ function neighbours(axes: readonly number[], shape: Shape): [number, number][] {
 function slice({ lowering, program, operator: { begin }, value, inputs }: Site<'slice'>): Place {
   const [x] = inputs as [Value];
   const from = steps(x.shape);
-  const { buffer, offset } = placeOf(lowering, x!);
+  const { buffer, offset } = placeOf(lowering, x);
   const source = { buffer, offset: offset + 4 * begin.reduce((sum, at, axis) => sum + at * from[axis]!, 0) };
   if (isContiguous(x.shape, value.shape)) return source;
   const target = program.buffer(sizeOf(value.shape));
@@ -164,14 +164,14 @@ const RULES: { readonly [K in OperatorKind]: LoweringRule<K> } = {
   },
   sum: (site) => reduce(site, site.operator.axes),
   max: (site) => reduce(site, site.operator.axes),
-  broadcast: ({ lowering, value, inputs }) => repeated(lowering, inputs[0], value.shape),
-  reshape: ({ lowering, inputs }) => placeOf(lowering, inputs[0]),
+  broadcast: ({ lowering, value, inputs }) => repeated(lowering, inputs[0]!, value.shape),
+  reshape: ({ lowering, inputs }) => placeOf(lowering, inputs[0]!),
   transpose: ({ lowering, program, operator: { order }, value, inputs }) => {
     const [x] = inputs as [Value];
     const target = program.buffer(sizeOf(value.shape));
     const own = steps(x.shape);
     const from = order.map((axis) => own[axis]!);
-    move(program, { shape: value.shape, from, to: steps(value.shape), source: placeOf(lowering, x!), target });
+    move(program, { shape: value.shape, from, to: steps(value.shape), source: placeOf(lowering, x), target });
     return target;
   },
   slice,
@@ -181,7 +181,7 @@ const RULES: { readonly [K in OperatorKind]: LoweringRule<K> } = {
     const to = steps(value.shape);
     program.emit(CODE.fill, [target, { real: 0 }, sizeOf(value.shape)]);
     const inside = { buffer: target.buffer, offset: 4 * before.reduce((sum, at, axis) => sum + at * to[axis]!, 0) };
-    move(program, { shape: x.shape, from: steps(x.shape), to, source: placeOf(lowering, x!), target: inside });
+    move(program, { shape: x.shape, from: steps(x.shape), to, source: placeOf(lowering, x), target: inside });
     return target;
   },
   concat: ({ lowering, program, operator: { axis }, value, inputs }) => {
@@ -269,7 +269,7 @@ export function emitMatmul(
 export function emitScatter(lowering: Lowering, { inputs, shape }: Value, target: Place, alpha: Place): void {
   const [indices, rows] = inputs as [Value, Value];
   const [length, width] = shape as [number, number];
-  const operands = [target, placeOf(lowering, indices!), placeOf(lowering, rows), sizeOf(indices.shape), length, width];
+  const operands = [target, placeOf(lowering, indices), placeOf(lowering, rows), sizeOf(indices.shape), length, width];
   lowering.program.emit(CODE.scatter, [...operands, alpha]);
 }
 
