@@ -6,6 +6,7 @@ import { figure, summary } from '../../scripts/bench-kit.ts';
 import type { Bench, Figure } from '../../scripts/bench-kit.ts';
 import type { Examples, ModelSpec, Trainer, TrainingEngine } from '../src/training/engine.ts';
 import { buildShippedModel } from '../src/training/models.ts';
+import { openNativeEngine } from '../src/training/native/engine.ts';
 import { openPortableEngine } from '../src/training/portable/engine.ts';
 import { openBackend } from '../src/training/tfjs/backend.ts';
 import { openPyTorch } from './pytorch-peer.ts';
@@ -124,8 +125,10 @@ export const bench: Bench = {
   run: async () => {
     const { tf } = await openBackend();
     const peer = await openPyTorch();
+    const native = await openNativeEngine();
+    const engines = [...('missing' in native ? [] : [native]), openPortableEngine()];
     const figures: Figure[] = [];
-    for (const of of CASES) figures.push(...(await compare([openPortableEngine()], tf, peer, of)));
+    for (const of of CASES) figures.push(...(await compare(engines, tf, peer, of)));
     peer?.close();
     return figures;
   },

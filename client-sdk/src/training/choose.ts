@@ -1,6 +1,7 @@
 /** Chooses how a model is trained: compiled when it can be, by TensorFlow.js when not, and says which in one line. */
 import { ClientError } from '../errors.ts';
 import type { ModelSpec, Trainer, TrainingEngine } from './engine.ts';
+import { openNativeEngine } from './native/engine.ts';
 import { openPortableEngine } from './portable/engine.ts';
 
 interface Candidate {
@@ -10,20 +11,27 @@ interface Candidate {
 }
 
 /** @param note is told the engine and why, each time a model is loaded */
-export function openTrainingEngine(note: (message: string) => void = () => undefined): Promise<TrainingEngine> {
-  const candidates = compilers();
-  return Promise.resolve({
+export async function openTrainingEngine(note: (message: string) => void = () => undefined): Promise<TrainingEngine> {
+  const candidates = await compilers();
+  return {
     name: candidates[0]!.engine.name,
     load: (model: ModelSpec) => choose(candidates, model, note),
     dispose: () => {
       for (const { engine } of candidates) engine.dispose();
     },
-  });
+  };
 }
 
 /** The fastest first. */
-function compilers(): readonly Candidate[] {
-  return [{ engine: openPortableEngine(), merit: 'the model is compiled into one step of WebAssembly' }];
+async function compilers(): Promise<readonly Candidate[]> {
+  const native = await openNativeEngine();
+  const portable = openPortableEngine();
+  if ('missing' in native)
+    return [{ engine: portable, merit: `the model is compiled into one step of WebAssembly; ${native.missing}` }];
+  return [
+    { engine: native, merit: 'the model is compiled into one graph for ONNX Runtime' },
+    { engine: portable, merit: 'the model is compiled into one step of WebAssembly' },
+  ];
 }
 
 async function choose(

@@ -2,6 +2,7 @@
 import type * as Tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Examples, TrainingEngine } from '../../src/training/engine.ts';
+import { openNativeEngine } from '../../src/training/native/engine.ts';
 import { openPortableEngine } from '../../src/training/portable/engine.ts';
 import type { LossName, OptimizerSettings } from '../../src/training/settings.ts';
 import { openBackend } from '../../src/training/tfjs/backend.ts';
@@ -10,7 +11,9 @@ import { largestDifference, numbers, specOf, train, weightsFor } from './exactne
 
 let tf: typeof Tf;
 let oracle: TrainingEngine;
-const compiled = openPortableEngine();
+const native = await openNativeEngine();
+/** The engines that compile: onnxruntime-node is optional. */
+const compiled: readonly TrainingEngine[] = [openPortableEngine(), ...('missing' in native ? [] : [native])];
 beforeAll(async () => {
   ({ tf } = await openBackend());
   oracle = await openTfjsEngine();
@@ -49,19 +52,23 @@ async function compare(
   const examples = examplesFor(model, loss, model.name, indices);
   const settings = { batchSize: BATCH, optimizer };
   const wanted = await train(oracle, spec, weights, examples, settings);
-  const found = await train(compiled, spec, weights, examples, settings);
-  expect(found.engine).toBe('wasm');
   expect(largestDifference(wanted.weights, weights)).toBeGreaterThan(1e-4);
-  expect(largestDifference(found.weights, wanted.weights)).toBeLessThanOrEqual(1e-6);
-  expect(Math.abs(found.loss - wanted.loss)).toBeLessThanOrEqual(1e-5 * Math.max(1, Math.abs(wanted.loss)));
-  const [trainer, peer] = [await compiled.load(spec), await oracle.load(spec)];
-  trainer.setWeights(wanted.weights);
+  const peer = await oracle.load(spec);
   peer.setWeights(wanted.weights);
-  const [own, others] = [await trainer.evaluate(examples), await peer.evaluate(examples)];
-  expect(Math.abs(own.loss - others.loss)).toBeLessThanOrEqual(1e-5 * Math.max(1, Math.abs(others.loss)));
-  expect(own.accuracy).toBe(others.accuracy);
-  trainer.dispose();
+  const others = await peer.evaluate(examples);
   peer.dispose();
+  for (const engine of compiled) {
+    const found = await train(engine, spec, weights, examples, settings);
+    expect(found.engine).toBe(engine.name);
+    expect(largestDifference(found.weights, wanted.weights)).toBeLessThanOrEqual(1e-6);
+    expect(Math.abs(found.loss - wanted.loss)).toBeLessThanOrEqual(1e-5 * Math.max(1, Math.abs(wanted.loss)));
+    const trainer = await engine.load(spec);
+    trainer.setWeights(wanted.weights);
+    const own = await trainer.evaluate(examples);
+    expect(Math.abs(own.loss - others.loss)).toBeLessThanOrEqual(1e-5 * Math.max(1, Math.abs(others.loss)));
+    expect(own.accuracy).toBe(others.accuracy);
+    trainer.dispose();
+  }
 }
 
 type Layers = typeof Tf.layers;

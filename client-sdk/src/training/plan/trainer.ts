@@ -21,12 +21,14 @@ export interface PlanMachine {
   readonly evaluationBatch: number;
   setWeights(flat: Float32Array): void;
   weights(): Float32Array;
+  /** How many steps on batches of this size it takes in one call, at most. */
+  stepsAtOnce(size: number): number;
   /** An epoch begins. The optimiser starts anew when weights were set since the last one. */
   begin(settings: TrainingSettings): void;
-  /** Where the next batch of this size goes. */
-  batch(settings: TrainingSettings, size: number): BatchArrays | Promise<BatchArrays>;
-  /** One step on the batch that was written last; its mean loss. */
-  step(settings: TrainingSettings, size: number): number | Promise<number>;
+  /** Where the batches of the next call go, one after the other. */
+  batches(settings: TrainingSettings, size: number, count: number): BatchArrays | Promise<BatchArrays>;
+  /** Steps on the batches that were written; their mean losses. */
+  steps(settings: TrainingSettings, size: number, count: number): ArrayLike<number> | Promise<ArrayLike<number>>;
   evaluation(): readonly Float32Array[] | Promise<readonly Float32Array[]>;
   /** The outputs for the batch that was written last. */
   outputs(): readonly Float32Array[] | Promise<readonly Float32Array[]>;
@@ -52,6 +54,7 @@ export class PlanTrainer implements Trainer {
   readonly #machine: PlanMachine;
   readonly #model: PlannedModel;
   readonly #form: ExampleForm;
+  #rested = performance.now();
 
   constructor(model: PlannedModel, machine: PlanMachine) {
     this.#machine = machine;
@@ -80,23 +83,47 @@ export class PlanTrainer implements Trainer {
     this.#check(examples);
     this.#checkSettings(settings);
     this.#machine.begin(settings);
-    let weighted = 0;
-    let steps = 0;
-    let breath = performance.now();
-    for (let from = 0; from < order.length; from += settings.batchSize) {
+    const whole = Math.floor(order.length / settings.batchSize) * settings.batchSize;
+    const first = await this.#run(examples, order.subarray(0, whole), settings, settings.batchSize, signal);
+    const last = await this.#run(examples, order.subarray(whole), settings, order.length - whole, signal);
+    const total = first.loss + last.loss;
+    return { loss: order.length === 0 ? 0 : total / order.length, steps: first.steps + last.steps };
+  }
+
+  /** Steps on batches of one size; the sum of the losses of all examples. */
+  async #run(
+    { features, labels }: Examples,
+    order: Uint32Array,
+    settings: TrainingSettings,
+    size: number,
+    signal: AbortSignal,
+  ): Promise<EpochResult> {
+    let [loss, steps, atOnce, breath] = [0, 0, 1, performance.now()];
+    for (let from = 0; from < order.length; from += atOnce * size) {
       signal.throwIfAborted();
-      const rows = order.subarray(from, from + settings.batchSize);
-      const arrays = await this.#machine.batch(settings, rows.length);
-      gather(examples.features, rows, arrays.features, this.#form.inputWidths);
-      gather(examples.labels, rows, arrays.labels, this.#form.labelWidths);
-      weighted += rows.length * (await this.#machine.step(settings, rows.length));
-      steps += 1;
-      if (performance.now() - breath > YIELD_MS) {
-        await new Promise(setImmediate);
-        breath = performance.now();
-      }
+      if (from > 0) atOnce = this.#stepsWithin(size, (performance.now() - breath) / atOnce);
+      const count = Math.min(atOnce, (order.length - from) / size);
+      const rows = order.subarray(from, from + count * size);
+      breath = performance.now();
+      const arrays = await this.#machine.batches(settings, size, count);
+      gather(features, rows, arrays.features, this.#form.inputWidths);
+      gather(labels, rows, arrays.labels, this.#form.labelWidths);
+      const losses = await this.#machine.steps(settings, size, count);
+      for (let step = 0; step < count; step++) loss += size * losses[step]!;
+      steps += count;
+      await this.#rest();
     }
-    return { loss: order.length === 0 ? 0 : weighted / order.length, steps };
+    return { loss, steps };
+  }
+
+  #stepsWithin(size: number, stepMs: number): number {
+    return Math.max(1, Math.min(this.#machine.stepsAtOnce(size), Math.floor(YIELD_MS / Math.max(stepMs, 1e-3))));
+  }
+
+  async #rest(): Promise<void> {
+    if (performance.now() - this.#rested < YIELD_MS) return;
+    await new Promise(setImmediate);
+    this.#rested = performance.now();
   }
 
   async evaluate(examples: Examples): Promise<Evaluation> {
@@ -104,17 +131,13 @@ export class PlanTrainer implements Trainer {
     const { evaluationBatch: size } = this.#machine;
     let loss = 0;
     let correct = 0;
-    let breath = performance.now();
     for (let from = 0; from < examples.count; from += size) {
       const rows = Uint32Array.from({ length: Math.min(size, examples.count - from) }, (_value, at) => from + at);
       gather(examples.features, rows, await this.#machine.evaluation(), this.#form.inputWidths);
       const scored = this.#score(await this.#machine.outputs(), examples, rows);
       loss += scored.loss;
       correct += scored.correct;
-      if (performance.now() - breath > YIELD_MS) {
-        await new Promise(setImmediate);
-        breath = performance.now();
-      }
+      await this.#rest();
     }
     return { loss: loss / examples.count, accuracy: this.#form.classifies ? correct / examples.count : null };
   }

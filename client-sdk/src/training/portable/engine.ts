@@ -82,7 +82,12 @@ class PortableMachine implements PlanMachine {
     if (settings.correction !== undefined) this.#weights.write('correction', settings.correction);
   }
 
-  batch(settings: TrainingSettings, size: number): BatchArrays {
+  /** A call costs nothing to speak of. */
+  stepsAtOnce(): number {
+    return 1;
+  }
+
+  batches(settings: TrainingSettings, size: number): BatchArrays {
     const { features, labels, sizes } = this.#program(settings, size);
     const { memory } = this.#weights;
     const arrays = (addresses: readonly number[], lengths: readonly number[]): Float32Array[] =>
@@ -90,11 +95,11 @@ class PortableMachine implements PlanMachine {
     return { features: arrays(features, sizes.features), labels: arrays(labels, sizes.labels) };
   }
 
-  step(settings: TrainingSettings, size: number): number {
+  steps(settings: TrainingSettings, size: number): Float32Array {
     const { from, to, loss } = this.#program(settings, size);
     this.#weights.advance(settings);
     this.#weights.memory.execute(from, to);
-    return this.#weights.memory.floats(loss, 1)[0]!;
+    return this.#weights.memory.floats(loss, 1);
   }
 
   evaluation(): Float32Array[] {
