@@ -34,6 +34,8 @@ export interface TrainingSettings {
   readonly proximal?: number;
   /** SCAFFOLD (Karimireddy et al. 2020, equation 3): c - c_i, added to the gradient; as many numbers as the model has weights. */
   readonly correction?: Float32Array;
+  /** DP-SGD: each example's gradient is scaled down to this Euclidean norm before the mean is taken. */
+  readonly perExampleClip?: number;
   /** Which dropout masks are drawn. */
   readonly seed?: number;
 }

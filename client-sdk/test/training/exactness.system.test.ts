@@ -190,6 +190,101 @@ describe('five steps of each layer are those of TensorFlow.js within 1e-6', () =
   });
 });
 
+const SEQUENCES: Readonly<Record<string, Stack>> = {
+  batchNormalization: (l) => [
+    l.dense({ inputShape: [9], units: 6 }),
+    l.batchNormalization({ momentum: 0.7 }),
+    l.activation({ activation: 'tanh' }),
+    head(l),
+  ],
+  'batchNormalization of images': (l) => [
+    l.conv2d({ inputShape: [5, 4, 2], filters: 3, kernelSize: 2 }),
+    l.batchNormalization({}),
+    l.conv2d({ filters: 3, kernelSize: 2 }),
+    l.batchNormalization({ epsilon: 0.01 }),
+    ...ends(l),
+  ],
+  layerNormalization: (l) => [l.dense({ inputShape: [4, 5], units: 6 }), l.layerNormalization({}), ...ends(l)],
+  'layerNormalization of two axes': (l) => [
+    l.dense({ inputShape: [4, 5], units: 6 }),
+    l.layerNormalization({ axis: [1, 2] }),
+    ...ends(l),
+  ],
+  simpleRNN: (l) => [l.simpleRNN({ inputShape: [5, 3], units: 4 }), head(l)],
+  'simpleRNN of sequences': (l) => [
+    l.simpleRNN({ inputShape: [5, 3], units: 4, returnSequences: true, activation: 'sigmoid' }),
+    l.simpleRNN({ units: 3, goBackwards: true, useBias: false }),
+    head(l),
+  ],
+  gru: (l) => [l.gru({ inputShape: [5, 3], units: 4 }), head(l)],
+  'gru of sequences': (l) => [
+    l.gru({ inputShape: [5, 3], units: 4, returnSequences: true, recurrentActivation: 'sigmoid' }),
+    l.gru({ units: 3, returnSequences: true, goBackwards: true }),
+    ...ends(l),
+  ],
+  lstm: (l) => [l.lstm({ inputShape: [5, 3], units: 4 }), head(l)],
+  'lstm of sequences': (l) => [
+    l.lstm({ inputShape: [5, 3], units: 4, returnSequences: true, recurrentActivation: 'sigmoid' }),
+    l.lstm({ units: 3, goBackwards: true }),
+    head(l),
+  ],
+  bidirectional: (l) => [
+    l.bidirectional({
+      layer: l.lstm({ units: 3, returnSequences: true }) as Tf.RNN,
+      mergeMode: 'concat',
+      inputShape: [5, 3],
+    }),
+    l.bidirectional({ layer: l.gru({ units: 2 }) as Tf.RNN, mergeMode: 'sum' }),
+    head(l),
+  ],
+};
+
+describe('and of normalisation and recurrent layers', () => {
+  test.each(Object.entries(SEQUENCES))('%s', async (name, stack) => {
+    await compare(sequential(name.replaceAll(' ', '-'), stack), 'sparse-categorical-crossentropy');
+  });
+
+  test('embedding, by every optimiser', async () => {
+    for (const optimizer of Object.values(OPTIMIZERS)) {
+      const model = sequential(`embedding-${optimizer.kind}`, (l) => [
+        l.embedding({ inputDim: 11, outputDim: 3, inputLength: 5 }),
+        l.lstm({ units: 4 }),
+        head(l),
+      ]);
+      await compare(model, 'sparse-categorical-crossentropy', optimizer, 11);
+    }
+  });
+
+  test('a frozen layer stays as it is', async () => {
+    const model = sequential('frozen', (l) => [
+      l.dense({ inputShape: [9], units: 6, activation: 'tanh', trainable: false }),
+      l.dense({ units: 5, activation: 'tanh' }),
+      head(l),
+    ]);
+    await compare(model, 'sparse-categorical-crossentropy');
+  });
+
+  test('a model within a model, and branches that come together', async () => {
+    const input = tf.input({ shape: [6] });
+    const shared = tf.layers.dense({ units: 5, activation: 'tanh', name: 'shared' });
+    const inner = tf.sequential({
+      name: 'inner',
+      layers: [tf.layers.dense({ inputShape: [5], units: 4, activation: 'tanh' }), tf.layers.batchNormalization({})],
+    });
+    const left = shared.apply(input) as Tf.SymbolicTensor;
+    const right = shared.apply(tf.layers.activation({ activation: 'sigmoid' }).apply(input)) as Tf.SymbolicTensor;
+    const merged = [
+      tf.layers.add({}).apply([left, right]),
+      tf.layers.multiply({}).apply([left, right]),
+      tf.layers.average({}).apply([left, right]),
+      tf.layers.maximum({}).apply([left, right]),
+      inner.apply(left),
+    ] as Tf.SymbolicTensor[];
+    const output = head(tf.layers).apply(tf.layers.concatenate({}).apply(merged)) as Tf.SymbolicTensor;
+    await compare(tf.model({ name: 'branches', inputs: input, outputs: output }), 'sparse-categorical-crossentropy');
+  });
+});
+
 const ACTIVATIONS = [
   'elu',
   'hardSigmoid',

@@ -198,14 +198,14 @@ class NativeMachine implements PlanMachine {
 
   #session(settings: TrainingSettings, size: number): Promise<Session> {
     const form = stepForm(settings);
-    const of = `${size} ${settings.clipNorm ?? ''} ${Object.values(form).join()}`;
+    const of = `${size} ${settings.clipNorm ?? ''} ${settings.perExampleClip ?? ''} ${Object.values(form).join()}`;
     const session = this.#sessions.get(of) ?? this.#open(settings, form, size);
     this.#sessions.set(of, session);
     return session;
   }
 
   async #open(settings: TrainingSettings, form: StepForm, size: number): Promise<Session> {
-    const plan = trainingPlan(this.#model, size);
+    const plan = trainingPlan(this.#model, size, settings.perExampleClip ?? null);
     const { bytes, noise } = trainingModel(plan, form, settings.clipNorm ?? Infinity);
     return { session: await openSession(this.#runtime, bytes), plan, form, noise };
   }

@@ -20,6 +20,31 @@ type Rule<K extends OperatorKind> = (site: Site<K>) => readonly (Value | null)[]
  * differentiated.
  */
 export function gradients(graph: Graph, of: Value, by: readonly Value[]): Value[] {
+  const parts = new Map<Value, Value[]>();
+  propagate(graph, of, by, (value, _total, found) =>
+    found.forEach((gradient, at) => {
+      if (gradient === null) return;
+      const input = value.inputs[at]!;
+      parts.set(input, [...(parts.get(input) ?? []), gradient]);
+    }),
+  );
+  return by.map((value) => accumulated(graph, parts.get(value) ?? [graph.constant(0, value.shape)]));
+}
+
+/** Gradients by the inputs of a value from the one by itself, by its operator's rule. */
+export function inputGradients(graph: Graph, value: Value, by: Value): readonly (Value | null)[] {
+  const { operator, inputs } = value;
+  const rule = RULES[operator.kind] as Rule<OperatorKind>;
+  return rule({ graph, operator, inputs, value, by });
+}
+
+/** Visits every value between `by` and `of`, the last first, with the gradient of `of` by it and by its inputs. */
+export function propagate(
+  graph: Graph,
+  of: Value,
+  by: readonly Value[],
+  visit: (value: Value, total: Value, inputs: readonly (Value | null)[]) => void,
+): void {
   const relevant = dependents(graph, by, of.id);
   const parts = new Map<Value, Value[]>([[of, [graph.constant(1, of.shape)]]]);
   for (let id = of.id; id >= 0; id--) {
@@ -27,16 +52,14 @@ export function gradients(graph: Graph, of: Value, by: readonly Value[]): Value[
     const received = parts.get(value);
     if (received === undefined || !relevant.has(value) || value.inputs.length === 0) continue;
     const total = accumulated(graph, received);
-    parts.set(value, [total]);
-    const { operator, inputs } = value;
-    const rule = RULES[operator.kind] as Rule<OperatorKind>;
-    rule({ graph, operator, inputs, value, by: total }).forEach((gradient, at) => {
-      const input = inputs[at]!;
-      if (gradient === null || !relevant.has(input)) return;
-      parts.set(input, [...(parts.get(input) ?? []), gradient]);
+    const found = inputGradients(graph, value, total);
+    visit(value, total, found);
+    found.forEach((gradient, at) => {
+      const input = value.inputs[at]!;
+      if (gradient !== null && relevant.has(input) && input.inputs.length > 0)
+        parts.set(input, [...(parts.get(input) ?? []), gradient]);
     });
   }
-  return by.map((value) => accumulated(graph, parts.get(value) ?? [graph.constant(0, value.shape)]));
 }
 
 function dependents(graph: Graph, by: readonly Value[], last: number): Set<Value> {
@@ -46,12 +69,40 @@ function dependents(graph: Graph, by: readonly Value[], last: number): Set<Value
   return relevant;
 }
 
-/** A sum. Products that share their shape, such as those of a recurrent kernel's steps, become one over all their rows. */
+/**
+ * A sum. Products that share their shape, such as those of a recurrent kernel's steps, become one over all their rows; parts that
+ * were cut side by side, such as its gates and steps, are joined instead of added with zeros around them.
+ */
 function accumulated(graph: Graph, parts: readonly Value[]): Value {
+  const tiled = joinedTiles(graph, parts);
+  if (tiled !== null) return tiled;
   const products = parts.filter(isRowProduct);
   const rest = parts.filter((part) => !isRowProduct(part));
   const terms = products.length < 2 ? parts : [...rest, joined(graph, products)];
   return terms.reduce((sum, part) => graph.add(sum, part));
+}
+
+/** When the parts are padded pieces that fill the whole along one axis: the pieces one after the other. */
+function joinedTiles(graph: Graph, parts: readonly Value[]): Value | null {
+  const [first] = parts;
+  if (first === undefined || parts.length < 2) return null;
+  const tiles = parts.flatMap(({ operator, inputs: [piece] }) =>
+    operator.kind === 'pad' ? [{ before: operator.before, piece: piece! }] : [],
+  );
+  const axis = tiles[0]?.piece.shape.findIndex((length, at) => length !== first.shape[at]) ?? -1;
+  if (tiles.length < parts.length || axis < 0) return null;
+  tiles.sort((a, b) => a.before[axis]! - b.before[axis]!);
+  let end = 0;
+  for (const { before, piece } of tiles) {
+    const whole = piece.shape.every((length, at) => at === axis || length === first.shape[at]);
+    if (!whole || before[axis] !== end) return null;
+    end += piece.shape[axis]!;
+  }
+  if (end !== first.shape[axis]) return null;
+  return graph.concat(
+    tiles.map(({ piece }) => piece),
+    axis,
+  );
 }
 
 function isRowProduct({ operator, shape }: Value): boolean {

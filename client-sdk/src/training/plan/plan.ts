@@ -9,6 +9,7 @@ import { classifies, labelShape, lossOf } from './losses.ts';
 import { buildModel } from './model.ts';
 import type { ModelGraph } from './model.ts';
 import { sizeOf } from './operators.ts';
+import { clippedGradients, refusePerExample } from './per-example.ts';
 import type { Shape, Value } from './operators.ts';
 import type { Topology } from './topology.ts';
 
@@ -48,15 +49,27 @@ export interface PlannedModel {
   readonly loss: LossName;
 }
 
-/** @throws ClientError `MODEL_UNSUPPORTED`, saying what cannot be compiled */
-export function trainingPlan({ topology, loss }: PlannedModel, batch: number): TrainingPlan {
+/**
+ * @param limit of each example's gradient, when they are clipped one by one
+ * @throws ClientError `MODEL_UNSUPPORTED`, saying what cannot be compiled
+ */
+export function trainingPlan(
+  { topology, loss }: PlannedModel,
+  batch: number,
+  limit: number | null = null,
+): TrainingPlan {
+  if (limit !== null) for (const layer of topology.layers) refusePerExample(layer.className, layer.config.label);
   const model = buildModel(topology, batch, true);
   const { graph, outputs, assigned } = model;
   const labels = outputs.map(({ shape }, index) => graph.label(index, labelShape(loss, shape)));
   const losses = outputs.map((output, at) => lossOf(graph, loss, output, labels[at]!));
   const total = [...losses, ...model.penalties].reduce((sum, part) => graph.add(sum, part));
   const trained = model.weights.filter(({ trainable }) => trainable).map(({ value }) => value);
-  const bySlot = gradients(graph, total, trained);
+  if (limit !== null && model.penalties.length > 0) throw unsupported('penalties have no per-example gradients');
+  const bySlot =
+    limit === null
+      ? gradients(graph, total, trained)
+      : clippedGradients(graph, graph.scale(total, batch), trained, batch, limit);
   const assignments = [...assigned].map(([weight, value]) => ({ parameter: parameterOf(weight), value }));
   const wanted = [total, ...bySlot, ...assignments.map(({ value }) => value)];
   return {

@@ -109,9 +109,11 @@ function functional(config: Json): Topology {
     const layer = layers[at]!;
     const inbound = (json['inbound_nodes'] ?? []) as unknown[];
     if (inbound.length === 0) calls.set(key(layer.name, 0), { layer, call: 0, from: [] });
-    inbound.forEach((node, call) => calls.set(key(layer.name, call), { layer, call, from: sourcesOf(node, layer) }));
+    inbound.forEach((node, call) =>
+      calls.set(key(layer.name, call), { layer, call, from: counted(sourcesOf(node, layer), layers) }),
+    );
   });
-  const outputs = tensors(config['output_layers']);
+  const outputs = counted(tensors(config['output_layers']), layers);
   const { ordered, layerOrder } = arranged(calls, outputs);
   const inputs = tensors(config['input_layers']).map(({ layer }) => {
     const opened = layers.find(({ name }) => name === layer) ?? fail(`there is no layer ${layer}`);
@@ -127,6 +129,14 @@ function key(layer: string, call: number): string {
 function tensors(list: unknown): Source[] {
   const rows = (Array.isArray(list) && typeof list[0] === 'string' ? [list] : list) as [string, number, number][];
   return rows.map(([layer, call, output]) => ({ layer, call, output }));
+}
+
+/** A model within the model counts its own making as its first call. */
+function counted(sources: readonly Source[], layers: readonly Layer[]): Source[] {
+  const models = new Set(layers.filter(({ model }) => model !== null).map(({ name }) => name));
+  return sources.map((source) =>
+    models.has(source.layer) ? { ...source, call: Math.max(0, source.call - 1) } : source,
+  );
 }
 
 function sourcesOf(node: unknown, { config }: Layer): Source[] {

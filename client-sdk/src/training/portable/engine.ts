@@ -121,7 +121,7 @@ class PortableMachine implements PlanMachine {
 
   #program(settings: TrainingSettings, size: number): StepProgram {
     const form = stepForm(settings);
-    const of = `${size} ${settings.clipNorm ?? ''} ${Object.values(form).join()}`;
+    const of = `${size} ${settings.clipNorm ?? ''} ${settings.perExampleClip ?? ''} ${Object.values(form).join()}`;
     if (this.#current?.of === of) return this.#current.program;
     const program = this.#programs.get(of) ?? this.#compile(settings, size);
     this.#programs.set(of, program);
@@ -130,7 +130,7 @@ class PortableMachine implements PlanMachine {
   }
 
   #compile(settings: TrainingSettings, size: number): StepProgram {
-    const plan = trainingPlan(this.#model, size);
+    const plan = trainingPlan(this.#model, size, settings.perExampleClip ?? null);
     const program = trainingProgram(this.#weights, plan, stepForm(settings), settings.clipNorm ?? Infinity);
     const sizes = (values: typeof plan.features): number[] => values.map(({ shape }) => sizeOf(shape));
     return { ...program, sizes: { features: sizes(plan.features), labels: sizes(plan.labels) } };

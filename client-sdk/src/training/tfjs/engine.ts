@@ -220,7 +220,8 @@ class TfjsTrainer implements Trainer {
 function optimizerOf(tf: typeof Tf, training: TrainingSettings): Tf.Optimizer {
   const { optimizer } = training;
   const { decays, clips, proximal, corrected } = stepForm(training);
-  if (decays || clips || proximal || corrected || optimizer.kind === 'adamw')
+  const beyond = decays || clips || proximal || corrected || training.perExampleClip !== undefined;
+  if (beyond || optimizer.kind === 'adamw')
     throw new ClientError('MODEL_UNSUPPORTED', 'TensorFlow.js trains with plain SGD, momentum and Adam only');
   if (optimizer.kind !== 'sgd') {
     const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7 } = optimizer;
