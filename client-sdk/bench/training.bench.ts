@@ -8,6 +8,7 @@ import type { Examples, ModelSpec, Trainer, TrainingEngine } from '../src/traini
 import { buildShippedModel } from '../src/training/models.ts';
 import { openNativeEngine } from '../src/training/native/engine.ts';
 import { openPortableEngine } from '../src/training/portable/engine.ts';
+import type { TrainingSettings } from '../src/training/settings.ts';
 import { openBackend } from '../src/training/tfjs/backend.ts';
 import { openPyTorch } from './pytorch-peer.ts';
 import type { PyTorchPeer } from './pytorch-peer.ts';
@@ -53,6 +54,19 @@ const lenet = layered((l) => [
   l.dense({ units: 10, activation: 'softmax' }),
 ]);
 
+const sequence = layered((l) => [
+  l.embedding({ inputDim: 86, outputDim: 8, inputLength: 20 }),
+  l.lstm({ units: 64, recurrentActivation: 'sigmoid' }),
+  l.dense({ units: 86, activation: 'softmax' }),
+]);
+
+const text = layered((l) => [
+  l.embedding({ inputDim: 10_000, outputDim: 16, inputLength: 40 }),
+  l.globalAveragePooling1d(),
+  l.dense({ units: 16, activation: 'relu' }),
+  l.dense({ units: 4, activation: 'softmax' }),
+]);
+
 const mnist = { width: 784, indices: 0, classes: 10 };
 const CASES: readonly Case[] = [
   { peer: '2nn', what: '2NN', batch: 10, build: shipped('mnist-2nn'), ...mnist, goals: { onnx: 2, wasm: 1.2 } },
@@ -60,6 +74,26 @@ const CASES: readonly Case[] = [
   { peer: 'cnn', what: 'CNN', batch: 10, build: shipped('mnist-cnn'), ...mnist, goals: { onnx: 1, wasm: 0.5 } },
   { peer: 'cnn', what: 'CNN', batch: 32, build: shipped('mnist-cnn'), ...mnist, goals: { onnx: 1, wasm: 0.4 } },
   { peer: 'lenet', what: 'LeNet', batch: 64, build: lenet, ...mnist, goals: { onnx: 1, wasm: 0.5 } },
+  {
+    peer: 'lstm',
+    what: 'embedding, LSTM 64, sequence 20,',
+    batch: 10,
+    build: sequence,
+    width: 20,
+    indices: 86,
+    classes: 86,
+    goals: { onnx: 1, wasm: 1.5 },
+  },
+  {
+    peer: 'text',
+    what: 'text mean pool',
+    batch: 10,
+    build: text,
+    width: 40,
+    indices: 10_000,
+    classes: 4,
+    goals: { onnx: 1, wasm: 2 },
+  },
 ];
 
 function examplesOf({ width, indices, classes }: Case, count: number): Examples {
@@ -73,13 +107,18 @@ function examplesOf({ width, indices, classes }: Case, count: number): Examples 
 const never = new AbortController().signal;
 
 /** Milliseconds of CPU time a step of `steps` steps. */
-async function stepMs(trainer: Trainer, { batch, ...rest }: Case, steps: number): Promise<number> {
+async function stepMs(
+  trainer: Trainer,
+  { batch, ...rest }: Case,
+  steps: number,
+  more: Partial<TrainingSettings> = {},
+): Promise<number> {
   // The same few examples again and again: reading them from afar is not what is measured.
   const examples = examplesOf({ batch, ...rest }, batch);
   const order = Uint32Array.from({ length: steps * batch }, (_value, at) => at % batch);
   const optimizer = { kind: 'sgd', learningRate: 0.05, momentum: 0 } as const;
   const started = process.threadCpuUsage();
-  await trainer.trainEpoch(examples, order, { batchSize: batch, optimizer }, never);
+  await trainer.trainEpoch(examples, order, { batchSize: batch, optimizer, ...more }, never);
   const { user, system } = process.threadCpuUsage(started);
   return (user + system) / 1000 / steps;
 }
@@ -103,7 +142,8 @@ async function compare(
     for (let round = -2; round < ROUNDS; round++) {
       const mine = await stepMs(trainer, of, steps);
       const theirs = (await peer?.stepMs(of.peer, of.batch, steps)) ?? Number.NaN;
-      if (round < 0) continue;
+      // The clock of a thread's CPU time does not move at every look.
+      if (round < 0 || mine === 0 || theirs === 0) continue;
       own.push(mine);
       ratios.push(theirs / mine);
     }
@@ -119,6 +159,39 @@ async function compare(
   return figures;
 }
 
+/** Clipped example by example, against the plain step: turn and turn about. */
+async function perExample(engine: TrainingEngine, tf: typeof Tf): Promise<Figure> {
+  const of = CASES.find(({ what, batch }) => what === '2NN' && batch === 32)!;
+  const model = await of.build(tf);
+  const [plain, clipping] = [await engine.load({ ...model, loss: LOSS }), await engine.load({ ...model, loss: LOSS })];
+  for (const trainer of [plain, clipping])
+    trainer.setWeights(Float32Array.from({ length: trainer.parameters }, (_value, at) => 0.05 * Math.sin(at * 2.3)));
+  const ratios: number[] = [];
+  for (let round = -2; round < ROUNDS; round++) {
+    const [once, each] = [await stepMs(plain, of, 60), await stepMs(clipping, of, 60, { perExampleClip: 1 })];
+    if (round >= 0 && once > 0) ratios.push(each / once);
+  }
+  const what = `${engine.name}, per-example clipped gradients, 2NN B=32`;
+  return figure(what, 'x the plain step', summary(ratios), { goal: 2.5, atMost: true, anchor: 'the plain step' });
+}
+
+/** From the model's JSON to the end of the first step. */
+async function compileTime(engine: TrainingEngine, tf: typeof Tf, goal: number): Promise<Figure> {
+  const of = CASES.find(({ what, batch }) => what === 'CNN' && batch === 10)!;
+  const model = await of.build(tf);
+  const times: number[] = [];
+  for (let round = 0; round < 7; round++) {
+    const started = performance.now();
+    const trainer = await engine.load({ ...model, loss: LOSS });
+    trainer.setWeights(new Float32Array(trainer.parameters));
+    await stepMs(trainer, of, 1);
+    times.push(performance.now() - started);
+    trainer.dispose();
+  }
+  const what = `${engine.name}, compile and load, CNN, with the first step`;
+  return figure(what, 'ms', summary(times), { goal, atMost: true, anchor: 'the wait before a first round' });
+}
+
 export const bench: Bench = {
   description: 'training steps of the engines beside PyTorch',
   method: `${ROUNDS} rounds in which engine and PyTorch take turns of about ${TURN_MS} ms, one thread, CPU time; medians, ratios by round`,
@@ -129,6 +202,10 @@ export const bench: Bench = {
     const engines = [...('missing' in native ? [] : [native]), openPortableEngine()];
     const figures: Figure[] = [];
     for (const of of CASES) figures.push(...(await compare(engines, tf, peer, of)));
+    for (const engine of engines) {
+      figures.push(await perExample(engine, tf));
+      figures.push(await compileTime(engine, tf, engine.name === 'onnx' ? 300 : 100));
+    }
     peer?.close();
     return figures;
   },

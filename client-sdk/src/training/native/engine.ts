@@ -153,7 +153,8 @@ class NativeMachine implements PlanMachine {
   }
 
   dispose(): void {
-    for (const session of this.#sessions.values()) void session.then((opened) => opened.session.release());
+    for (const opening of this.#sessions.values())
+      opening.then(({ session }) => session.release()).catch(() => undefined);
     void this.#evaluation?.session.release();
     this.#sessions.clear();
     this.#evaluation = null;
