@@ -124,6 +124,14 @@ function unbroadcast(graph: Graph, by: Value, shape: Shape): Value {
   return graph.sum(by, axes);
 }
 
+/** Where a largest number is above zero its place is too: pooled gradients are gated while they are small. */
+function gated(graph: Graph, by: Value, _x: Value, y: Value): Value {
+  const { operator, inputs } = by;
+  if (operator.kind !== 'max-pool-input' || inputs[0] !== y) return graph.binary('gate', by, y);
+  const [, pooled, dy] = inputs as [Value, Value, Value];
+  return graph.push(operator, [y, pooled, graph.binary('gate', dy, pooled)], by.shape);
+}
+
 const UNARY: Readonly<Record<UnaryFunction, (graph: Graph, by: Value, x: Value, y: Value) => Value | null>> = {
   negate: (graph, by) => graph.unary('negate', by),
   exp: (graph, by, _x, y) => graph.multiply(by, y),
@@ -137,7 +145,7 @@ const UNARY: Readonly<Record<UnaryFunction, (graph: Graph, by: Value, x: Value, 
     const bell = graph.unary('exp', graph.unary('negate', graph.multiply(x, x)));
     return graph.multiply(by, graph.scale(bell, 2 / Math.sqrt(Math.PI)));
   },
-  relu: (graph, by, _x, y) => graph.binary('gate', by, y),
+  relu: gated,
   abs: (graph, by, x) => graph.multiply(by, graph.unary('sign', x)),
   sign: () => null,
   step: () => null,
