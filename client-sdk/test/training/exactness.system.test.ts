@@ -230,11 +230,11 @@ const SEQUENCES: Readonly<Record<string, Stack>> = {
   ],
   bidirectional: (l) => [
     l.bidirectional({
-      layer: l.lstm({ units: 3, returnSequences: true }) as Tf.RNN,
+      layer: l.lstm({ units: 3, returnSequences: true }),
       mergeMode: 'concat',
       inputShape: [5, 3],
     }),
-    l.bidirectional({ layer: l.gru({ units: 2 }) as Tf.RNN, mergeMode: 'sum' }),
+    l.bidirectional({ layer: l.gru({ units: 2 }), mergeMode: 'sum' }),
     head(l),
   ],
 };
@@ -379,4 +379,33 @@ describe('and of each optimiser', () => {
     ]);
     await compare(model, 'sparse-categorical-crossentropy', optimizer);
   });
+});
+
+test('a hundred steps stay within 1e-4 of the size of the weights', async () => {
+  const model = sequential('hundred', (l) => [
+    l.conv2d({ inputShape: [6, 6, 2], filters: 4, kernelSize: 3, activation: 'tanh' }),
+    l.averagePooling2d({ poolSize: 2 }),
+    l.flatten(),
+    l.dense({ units: 8, activation: 'sigmoid' }),
+    head(l),
+  ]);
+  const spec = specOf(model, 'sparse-categorical-crossentropy');
+  const weights = weightsFor(spec, 'hundred');
+  const few = examplesFor(model, 'sparse-categorical-crossentropy', 'hundred');
+  const repeat = (all: Examples['features'], width: number): Float32Array =>
+    Float32Array.from({ length: 400 * width }, (_value, at) => all[at % (COUNT * width)]!);
+  const examples = {
+    count: 400,
+    features: repeat(few.features, 72),
+    labels: repeat(few.labels as Float32Array, 1),
+  };
+  for (const optimizer of [SGD, OPTIMIZERS['momentum']!]) {
+    const settings = { batchSize: BATCH, optimizer };
+    const wanted = (await train(oracle, spec, weights, examples, settings)).weights;
+    const scale = Math.max(...wanted.map(Math.abs));
+    for (const engine of compiled) {
+      const found = (await train(engine, spec, weights, examples, settings)).weights;
+      expect(largestDifference(found, wanted)).toBeLessThanOrEqual(1e-4 * scale);
+    }
+  }
 });

@@ -235,6 +235,81 @@ describe('every back end', () => {
   });
 });
 
+describe('layers that TensorFlow.js has not', () => {
+  test('group normalisation in one group is layer normalisation over all but the batch', async () => {
+    const image = (normalisation: Record<string, unknown>): ModelSpec =>
+      chain(
+        [4, 3, 6],
+        [layer('Conv2D', { filters: 6, kernel_size: [1, 1] }), normalisation, layer('Flatten'), dense(3, 'softmax')],
+      );
+    const grouped = image(layer('GroupNormalization', { groups: 1 }));
+    const whole = image(layer('LayerNormalization', { axis: [1, 2, 3], scale: false, center: false }));
+    const examples = examplesFor(grouped, 9, 72);
+    // Gamma 1 and beta 0 stand between the convolution and the dense layer: the same function.
+    const weights = weightsFor(grouped, 'groups');
+    const [at, size] = [6 * 6 + 6, 6];
+    weights.fill(1, at, at + size).fill(0, at + size, at + 2 * size);
+    const plain = Float32Array.from([...weights.subarray(0, at), ...weights.subarray(at + 2 * size)]);
+    for (const engine of engines) {
+      const [a, b] = [await engine.load(grouped), await engine.load(whole)];
+      a.setWeights(weights);
+      b.setWeights(plain);
+      expect((await a.evaluate(examples)).loss).toBeCloseTo((await b.evaluate(examples)).loss, 6);
+    }
+    await compare(grouped, examples, { batchSize: 4, optimizer: sgd(0.1) });
+    await compare(image(layer('GroupNormalization', { groups: 3 })), examples, { batchSize: 4, optimizer: sgd(0.1) });
+  });
+
+  test('attention is a mean of values, weighted by the softmax of products', async () => {
+    const call = (...from: string[]): unknown => [from.map((name) => [name, 0, 0, {}])];
+    const entry = (name: string, shape: readonly number[]): Record<string, unknown> => ({
+      ...layer('InputLayer'),
+      name,
+      config: { name, batch_input_shape: [null, ...shape] },
+      inbound_nodes: [],
+    });
+    const attention = { ...layer('Attention'), name: 'attention', config: { name: 'attention', use_scale: true } };
+    const topology = {
+      class_name: 'Model',
+      config: {
+        name: 'attending',
+        layers: [
+          entry('query', [2, 3]),
+          entry('value', [4, 3]),
+          { ...attention, inbound_nodes: call('query', 'value') },
+        ],
+        input_layers: [
+          ['query', 0, 0],
+          ['value', 0, 0],
+        ],
+        output_layers: [['attention', 0, 0]],
+      },
+    };
+    const spec = specOf(topology, 'mean-squared-error');
+    const [query, value] = [numbers('q', 6), numbers('v', 12)];
+    const scale = 1.3;
+    const labels = new Float32Array(6);
+    for (let t = 0; t < 2; t++) {
+      const scores = Array.from({ length: 4 }, (_value, s) =>
+        Math.exp(scale * [0, 1, 2].reduce((sum, i) => sum + query[3 * t + i]! * value[3 * s + i]!, 0)),
+      );
+      const total = scores.reduce((a, b) => a + b, 0);
+      for (let i = 0; i < 3; i++)
+        labels[3 * t + i] = scores.reduce((sum, score, s) => sum + (score / total) * value[3 * s + i]!, 0);
+    }
+    for (const engine of engines) {
+      const trainer = await engine.load(spec);
+      trainer.setWeights(Float32Array.of(scale));
+      const features = Float32Array.from([...query, ...value]);
+      // The labels are what comes out: no loss.
+      expect((await trainer.evaluate({ count: 1, features, labels })).loss).toBeLessThan(1e-12);
+      expect(
+        (await trainer.evaluate({ count: 1, features, labels: labels.map((label) => label + 1) })).loss,
+      ).toBeCloseTo(1, 5);
+    }
+  });
+});
+
 test('several inputs and outputs lie one after the other in an example', async () => {
   const node = (...from: string[]): unknown => [from.map((name) => [name, 0, 0, {}])];
   const named = (of: Record<string, unknown>, name: string, ...from: string[]): unknown => ({

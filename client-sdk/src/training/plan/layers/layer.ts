@@ -11,11 +11,11 @@ export interface LayerCall {
   /** Batch statistics and dropout in training, moving statistics otherwise. */
   readonly training: boolean;
   /** A weight of the layer by its name; asked for in the order of `layer.getWeights()`, trainable ones first. */
-  weight(name: string, shape: Shape, trainable?: boolean): Value;
+  readonly weight: (name: string, shape: Shape, trainable?: boolean) => Value;
   /** A weight takes this value at the end of the step: moving statistics. */
-  assign(weight: Value, value: Value): void;
+  readonly assign: (weight: Value, value: Value) => void;
   /** Added to the loss. */
-  penalise(penalty: Value): void;
+  readonly penalise: (penalty: Value) => void;
 }
 
 /** The layer's outputs. @throws ClientError `MODEL_UNSUPPORTED` */
