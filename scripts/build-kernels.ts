@@ -25,6 +25,10 @@ export const KERNELS: readonly Kernel[] = [
     source: 'aggregation/src/privacy/mechanisms/lattice/assembly/kernel.ts',
     module: 'aggregation/src/privacy/mechanisms/lattice/kernel-wasm.ts',
   },
+  {
+    source: 'client-sdk/src/training/portable/assembly/kernel.ts',
+    module: 'client-sdk/src/training/portable/kernel-wasm.ts',
+  },
 ];
 
 const ROOT = join(import.meta.dirname, '..');

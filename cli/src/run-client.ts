@@ -1,6 +1,6 @@
 /** `carapace client`: a `FederatedClient` with the engine and the data of this host. */
-import { DEFAULT_POLICY, engineTrainer, FederatedClient, openTfjsEngine } from '@carapace/client-sdk';
-import type { ClientEvent, Policy, TrainingEngine } from '@carapace/client-sdk';
+import { DEFAULT_POLICY, engineTrainer, FederatedClient, openTrainingEngine } from '@carapace/client-sdk';
+import type { ClientEvent, Policy } from '@carapace/client-sdk';
 import type { RosterTrust, SharesTrust } from '@carapace/aggregation';
 import { fromBase64url, parsePublicKey, systemRandom } from '@carapace/crypto';
 import type { PublicKey } from '@carapace/crypto';
@@ -43,7 +43,7 @@ export async function runClient({ output, signal, env }: Io, options: ClientOpti
     name: options.name,
     ...pinsOf(options),
     policy: policyOf(options, maxEpochs),
-    train: engineTrainer({ data: await dataSourceOf(options.data), engine: openEngine, random: systemRandom }),
+    train: engineTrainer({ data: await dataSourceOf(options.data), engine: openTrainingEngine, random: systemRandom }),
     onEvent: (event) => tell(output, event),
   });
   await client.run(signal);
@@ -94,12 +94,6 @@ function keyOf(option: string, text: string, printedBy: string): PublicKey {
   } catch (cause) {
     throw new CliError('USAGE_INVALID', `${option} is not a key: give what \`${printedBy}\` printed`, { cause });
   }
-}
-
-async function openEngine(note: (message: string) => void): Promise<TrainingEngine> {
-  const engine = await openTfjsEngine();
-  note(`training with ${engine.name}: ${engine.reason}`);
-  return engine;
 }
 
 function tell(output: Output, event: ClientEvent): void {

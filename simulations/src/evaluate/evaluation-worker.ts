@@ -1,6 +1,6 @@
 /** The thread that evaluates weights on a test set with the client's own engine: seconds of work that must not stop an event loop. */
 import { parentPort } from 'node:worker_threads';
-import { openTfjsEngine } from '@carapace/client-sdk';
+import { openTrainingEngine } from '@carapace/client-sdk';
 import type { Examples } from '@carapace/client-sdk';
 import { mnistExamples } from '../data/mnist.ts';
 import type { EvaluationReply, EvaluationRequest } from './test-set-evaluator.ts';
@@ -22,7 +22,7 @@ port.on('message', (request: EvaluationRequest) => {
 
 async function evaluate({ topology, tensors, weights, loss }: EvaluationRequest): Promise<Record<string, number>> {
   testSet ??= mnistExamples('test');
-  const engine = await openTfjsEngine();
+  const engine = await openTrainingEngine();
   const trainer = await engine.load({ topology, tensors, loss });
   try {
     trainer.setWeights(weights);

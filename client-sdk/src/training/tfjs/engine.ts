@@ -1,16 +1,24 @@
-/** The first {@link TrainingEngine}: any TensorFlow.js layers model, on whatever backend this machine has. */
+/** The {@link TrainingEngine} for whatever cannot be compiled: any TensorFlow.js layers model, on whatever backend this machine has. */
 import { layoutOf } from '@carapace/aggregation';
-import type { LocalTraining, Loss } from '@carapace/aggregation';
 import type * as Tf from '@tensorflow/tfjs';
 import { ClientError } from '../../errors.ts';
 import type { EpochResult, Evaluation, Examples, ModelSpec, Trainer, TrainingEngine } from '../engine.ts';
+import { checkExamples, scoreBatch } from '../examples.ts';
+import { classifies } from '../plan/losses.ts';
+import { stepForm } from '../settings.ts';
+import type { LossName, TrainingSettings } from '../settings.ts';
 import { openBackend } from './backend.ts';
 
-const LOSSES: Readonly<Record<Loss, string>> = {
+type TfLoss = string | ((truth: Tf.Tensor, output: Tf.Tensor) => Tf.Tensor);
+
+const LOSSES: Readonly<Record<LossName, TfLoss | null>> = {
   'categorical-crossentropy': 'categoricalCrossentropy',
   'sparse-categorical-crossentropy': 'sparseCategoricalCrossentropy',
   'binary-crossentropy': 'binaryCrossentropy',
   'mean-squared-error': 'meanSquaredError',
+  'mean-absolute-error': 'meanAbsoluteError',
+  // A layers model has none of this name.
+  huber: null,
 };
 const EVALUATION_BATCH = 256;
 /** The event loop gets its turn this often: heartbeats and the abort signal depend on it. */
@@ -63,17 +71,19 @@ interface SlotShape {
 }
 
 class TfjsTrainer implements Trainer {
+  readonly engine: string;
   readonly parameters: number;
   readonly #tf: typeof Tf;
   readonly #model: Tf.LayersModel;
   readonly #slots: readonly SlotShape[];
-  readonly #loss: Loss;
+  readonly #loss: LossName;
   readonly #featureShape: number[];
   readonly #featureSize: number;
   readonly #outputSize: number;
   #optimizer: { readonly of: string; readonly instance: Tf.Optimizer } | null = null;
 
-  constructor(tf: typeof Tf, model: Tf.LayersModel, slots: readonly SlotShape[], loss: Loss) {
+  constructor(tf: typeof Tf, model: Tf.LayersModel, slots: readonly SlotShape[], loss: LossName) {
+    this.engine = `tfjs-${tf.getBackend() === 'tensorflow' ? 'node' : tf.getBackend()}`;
     this.#tf = tf;
     this.#model = model;
     this.#slots = slots;
@@ -92,6 +102,8 @@ class TfjsTrainer implements Trainer {
         this.#slots.map(({ offset, size, shape }) => this.#tf.tensor(flat.slice(offset, offset + size), [...shape])),
       );
     });
+    this.#optimizer?.instance.dispose();
+    this.#optimizer = null;
   }
 
   weights(): Float32Array {
@@ -103,7 +115,7 @@ class TfjsTrainer implements Trainer {
   async trainEpoch(
     examples: Examples,
     order: Uint32Array,
-    training: LocalTraining,
+    training: TrainingSettings,
     signal: AbortSignal,
   ): Promise<EpochResult> {
     this.#check(examples);
@@ -138,8 +150,8 @@ class TfjsTrainer implements Trainer {
       correct += batch.correct;
       await new Promise(setImmediate);
     }
-    const classifies = this.#outputSize > 1 && this.#loss !== 'mean-squared-error';
-    return { loss: loss / examples.count, accuracy: classifies ? correct / examples.count : null };
+    const counts = classifies(this.#loss, [1, this.#outputSize]);
+    return { loss: loss / examples.count, accuracy: counts ? correct / examples.count : null };
   }
 
   dispose(): void {
@@ -162,7 +174,8 @@ class TfjsTrainer implements Trainer {
     return this.#tf.tidy(() => {
       const { features } = this.#batch(examples, rows);
       const output = this.#model.predict(features) as Tf.Tensor;
-      return scoreBatch(output.dataSync() as Float32Array, examples, rows, this.#outputSize, this.#loss);
+      const scores = output.dataSync() as Float32Array;
+      return scoreBatch(scores, examples.labels, rows, this.#outputSize, this.#loss);
     });
   }
 
@@ -181,82 +194,41 @@ class TfjsTrainer implements Trainer {
     };
   }
 
-  #compile({ optimizer }: LocalTraining): void {
-    const of = JSON.stringify(optimizer);
-    // Momentum of an earlier round must not reach into this one, so a stateful optimizer is new each time.
-    if (this.#optimizer?.of === of && optimizer.momentum === 0) return;
+  #compile(training: TrainingSettings): void {
+    const of = JSON.stringify(training.optimizer);
+    if (this.#optimizer?.of === of) return;
     this.#optimizer?.instance.dispose();
-    const { learningRate, momentum } = optimizer;
-    const instance =
-      momentum === 0 ? this.#tf.train.sgd(learningRate) : this.#tf.train.momentum(learningRate, momentum);
-    this.#model.compile({ optimizer: instance, loss: LOSSES[this.#loss] });
+    const instance = optimizerOf(this.#tf, training);
+    this.#model.compile({ optimizer: instance, loss: this.#tfLoss() });
     this.#optimizer = { of, instance };
   }
 
-  #check({ count, features, labels }: Examples): void {
-    const labelWidth = this.#loss === 'sparse-categorical-crossentropy' ? 1 : this.#outputSize;
-    if (features.length !== count * this.#featureSize) {
-      throw new ClientError(
-        'DATA_INVALID',
-        `${features.length} feature values for ${count} examples of ${this.#featureSize}`,
-      );
-    }
-    if (labels.length !== count * labelWidth)
-      throw new ClientError('DATA_INVALID', `${labels.length} labels for ${count} examples of ${labelWidth}`);
-    if (labelWidth === 1 && this.#loss === 'sparse-categorical-crossentropy') checkClasses(labels, this.#outputSize);
+  #tfLoss(): TfLoss {
+    const known = LOSSES[this.#loss];
+    // By its type, compile takes names only; by its code and documentation also a function.
+    return known ?? ((truth, output) => this.#tf.losses.huberLoss(truth, output));
+  }
+
+  #check(examples: Examples): void {
+    const sparse = this.#loss === 'sparse-categorical-crossentropy';
+    const labels = sparse ? 1 : this.#outputSize;
+    checkExamples(examples, { features: this.#featureSize, labels, classes: sparse ? this.#outputSize : null });
   }
 }
 
-/** Says where, never which label: the message goes to the coordinator when the round is declined. */
-function checkClasses(labels: Int32Array | Float32Array, classes: number): void {
-  const wrong = labels.findIndex((label) => !Number.isInteger(label) || label < 0 || label >= classes);
-  if (wrong >= 0)
-    throw new ClientError('DATA_INVALID', `the label of example ${wrong} is not a class from 0 to ${classes - 1}`);
-}
-
-/** Sums of loss and right answers of one batch, in binary64. */
-function scoreBatch(
-  output: Float32Array,
-  { labels }: Examples,
-  rows: Uint32Array,
-  width: number,
-  loss: Loss,
-): { loss: number; correct: number } {
-  let total = 0;
-  let correct = 0;
-  rows.forEach((row, at) => {
-    const scores = output.subarray(at * width, (at + 1) * width);
-    const target =
-      loss === 'sparse-categorical-crossentropy'
-        ? oneHot(labels[row] ?? 0, width)
-        : labels.subarray(row * width, (row + 1) * width);
-    total += exampleLoss(scores, target, loss);
-    if (argMax(scores) === argMax(target)) correct += 1;
-  });
-  return { loss: total, correct };
-}
-
-function exampleLoss(scores: Float32Array, target: ArrayLike<number>, loss: Loss): number {
-  const safe = (p: number): number => Math.log(Math.min(1 - 1e-7, Math.max(1e-7, p)));
-  const terms = Array.from(scores, (score, i) => {
-    const wanted = target[i] ?? 0;
-    if (loss === 'mean-squared-error') return (score - wanted) ** 2 / scores.length;
-    if (loss === 'binary-crossentropy') return -(wanted * safe(score) + (1 - wanted) * safe(1 - score)) / scores.length;
-    return wanted === 0 ? 0 : -wanted * safe(score);
-  });
-  return terms.reduce((sum, term) => sum + term, 0);
-}
-
-function oneHot(label: number, width: number): Float32Array {
-  const target = new Float32Array(width);
-  target[label] = 1;
-  return target;
-}
-
-function argMax(values: ArrayLike<number>): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
-  return best;
+/** @throws ClientError `MODEL_UNSUPPORTED` for what only compiled plans can do */
+function optimizerOf(tf: typeof Tf, training: TrainingSettings): Tf.Optimizer {
+  const { optimizer } = training;
+  const { decays, clips, proximal, corrected } = stepForm(training);
+  const beyond = decays || clips || proximal || corrected || training.perExampleClip !== undefined;
+  if (beyond || optimizer.kind === 'adamw')
+    throw new ClientError('MODEL_UNSUPPORTED', 'TensorFlow.js trains with plain SGD, momentum and Adam only');
+  if (optimizer.kind !== 'sgd') {
+    const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7 } = optimizer;
+    return tf.train.adam(learningRate, beta1, beta2, epsilon);
+  }
+  const { learningRate, momentum, nesterov = false } = optimizer;
+  return momentum === 0 ? tf.train.sgd(learningRate) : tf.train.momentum(learningRate, momentum, nesterov);
 }
 
 function oneShape(tensors: readonly { readonly shape: readonly (number | null)[] }[], what: string): number[] {
