@@ -89,11 +89,6 @@ export const COORDINATOR_ERRORS = {
     'Enrol it first (`carapace aggregator --join LINK` prints its id), then name that id in the task.',
   ],
   BUDGET_NOT_FOUND: [404, 'No privacy budget has this name.', 'Set it: `carapace budget set NAME --epsilon …`.'],
-  BUDGET_INVALID: [
-    400,
-    'The terms of a privacy budget are not valid.',
-    'The detail names the key, and what is allowed.',
-  ],
   BUDGET_TERMS: [
     409,
     'The terms of a budget that has been charged cannot be changed like this.',
