@@ -2,7 +2,7 @@
 import { sizeOf } from '../plan/operators.ts';
 import type { Shape, Value, Window } from '../plan/operators.ts';
 import { planeShape, planesOf, rowsOf } from './emission.ts';
-import type { Emission, EmissionRule, Site } from './emission.ts';
+import type { Emission, EmissionRule } from './emission.ts';
 import type { Attributes } from './onnx.ts';
 
 /** [kh, kw, c, o] -> [o, c, kh, kw], and back. */
@@ -87,29 +87,9 @@ const convolution: EmissionRule<'convolution'> = ({
   emission.planes.set(value, onnx.node('Conv', [planesOf(emission, x!), turned], attributes(window)));
 };
 
-/** Of steps of one pixel a transposed convolution is a convolution with the filter turned about its middle, which is the faster node. */
-function turnedAbout({ emission, onnx, operator: { window }, value, inputs }: Site<'convolution-input'>): void {
-  const [dy, filter] = inputs as [Value, Value];
-  const { size, dilations, padding } = window;
-  const reach = ([0, 1] as const).map((axis) => (size[axis] - 1) * dilations[axis]) as [number, number];
-  const ends = ([0, 1] as const).map((axis) => value.shape[axis + 1]! - dy.shape[axis + 1]! + padding[axis]);
-  const turned = onnx.node('Transpose', [rowsOf(emission, filter)], { perm: [2, 3, 0, 1] });
-  const last = [onnx.ints([-1, -1]), onnx.ints([-1 - size[0], -1 - size[1]]), onnx.ints([2, 3]), onnx.ints([-1, -1])];
-  const about = onnx.node('Slice', [turned, ...last]);
-  const pads = [reach[0] - padding[0], reach[1] - padding[1], ends[0]!, ends[1]!];
-  const settings = { kernel_shape: size, strides: [1, 1], dilations, pads };
-  emission.planes.set(value, onnx.node('Conv', [planesOf(emission, dy), about], settings));
-}
-
 const convolutionInput: EmissionRule<'convolution-input'> = (site) => {
   const { emission, onnx, operator, value, inputs } = site;
   const [dy, filter] = inputs as [Value, Value];
-  const { size, strides, dilations, padding } = operator.window;
-  const fits = ([0, 1] as const).every((axis) => padding[axis] <= (size[axis] - 1) * dilations[axis]);
-  if (strides[0] === 1 && strides[1] === 1 && fits) {
-    turnedAbout(site);
-    return;
-  }
   const turned = onnx.node('Transpose', [rowsOf(emission, filter)], { perm: FILTER_OUT });
   const result = transposed(emission, {
     dy: planesOf(emission, dy),

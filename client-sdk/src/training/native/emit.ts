@@ -77,7 +77,13 @@ function elementwise({ emission, value, inputs }: Context, apply: (names: readon
 /** A constant takes part as one number, whatever its shape. */
 function operand(emission: Emission, value: Value): string {
   const number = constantOf(value);
-  return number === null ? rowsOf(emission, value) : emission.onnx.scalar(number);
+  if (number !== null) return emission.onnx.scalar(number);
+  // Sizes of 1 in front are understood.
+  const [source] = value.inputs;
+  const fronted =
+    value.operator.kind === 'reshape' &&
+    sameShape(value.shape.slice(-source!.shape.length || value.shape.length), source!.shape);
+  return rowsOf(emission, fronted && source!.operator.kind === 'parameter' ? source! : value);
 }
 
 /** Whether two lists of sizes are one when a constant was taken as one number. */
@@ -91,16 +97,20 @@ function isRelu(value: Value): boolean {
   return value.operator.kind === 'unary' && value.operator.of === 'relu';
 }
 
-function reduce({ emission, onnx, value, inputs: [x] }: Context, axes: readonly number[]): void {
+/** @param into the value that is recorded: the sum itself, or a reshape of it that only leaves out ones */
+function reduce({ emission, onnx, value, inputs: [x] }: Context, axes: readonly number[], into: Value = value): void {
   const planes = inPlanes(emission, x!) && sizeOf(value.shape) === value.shape[3];
   const name = planes ? planesOf(emission, x!) : rowsOf(emission, x!);
   const along = planes ? axes.map((axis) => TO_PLANES.indexOf(axis)) : axes;
+  const plain = into.shape.length === value.shape.length - along.length;
+  const keepdims = plain ? 0 : 1;
   // Over the axes as an input for sums, as an attribute for the largest: the operator set has them so.
   const result =
     value.operator.kind === 'max'
-      ? onnx.node('ReduceMax', [name], { axes: along, keepdims: 1 })
-      : onnx.node('ReduceSum', [name, onnx.ints(along)], { keepdims: 1 });
-  emission.rows.set(value, planes ? onnx.node('Reshape', [result, onnx.ints(value.shape)]) : result);
+      ? onnx.node('ReduceMax', [name], { axes: along, keepdims })
+      : onnx.node('ReduceSum', [name, onnx.ints(along)], { keepdims });
+  const done = plain || (!planes && into === value);
+  emission.rows.set(into, done ? result : onnx.node('Reshape', [result, onnx.ints(into.shape)]));
 }
 
 function matmul({ emission, onnx, operator: { transposeA, transposeB }, value, inputs: [a, b] }: Site<'matmul'>): void {
@@ -186,7 +196,16 @@ const RULES: { readonly [K in OperatorKind]: EmissionRule<K> } = {
   sum: (site) => reduce(site, site.operator.axes),
   max: (site) => reduce(site, site.operator.axes),
   broadcast: inRows(({ onnx, value }, [x]) => onnx.node('Expand', [x!, onnx.ints(value.shape)])),
-  reshape: inRows(({ onnx, value }, [x]) => onnx.node('Reshape', [x!, onnx.ints(value.shape)])),
+  reshape: (site) => {
+    const { emission, onnx, value, inputs } = site;
+    const [source] = inputs as [Value];
+    // Its ones in front are left out by the sum itself: a bias' gradient is one node.
+    if (source.operator.kind === 'sum' && value.shape.length === 1 && source.shape.at(-1) === value.shape[0]) {
+      reduce({ emission, onnx, value: source, inputs: source.inputs }, source.operator.axes, value);
+      return;
+    }
+    emission.rows.set(value, onnx.node('Reshape', [rowsOf(emission, source), onnx.ints(value.shape)]));
+  },
   transpose: inRows(({ onnx, operator: { order } }, [x]) => onnx.node('Transpose', [x!], { perm: order })),
   slice: inRows(({ onnx, operator: { begin }, value, inputs: [source] }, [x]) => {
     const cut = begin.flatMap((at, axis) => (at > 0 || value.shape[axis] !== source!.shape[axis] ? [axis] : []));
@@ -213,7 +232,8 @@ const RULES: { readonly [K in OperatorKind]: EmissionRule<K> } = {
     return onnx.node('Neg', [onnx.node('ReduceSum', [terms, onnx.ints([value.shape.length - 1])], { keepdims: 1 })]);
   }),
   'softmax-crossentropy-input': inRows(({ onnx, value }, [p, t]) => {
-    const counted = onnx.node('Mul', [t!, within(onnx, p!, EPSILON, 1 - EPSILON)]);
+    const kept = onnx.node('Cast', [onnx.node('Equal', [clipped(onnx, p!), p!])], { to: TYPE.float });
+    const counted = onnx.node('Mul', [t!, kept]);
     const total = onnx.node('ReduceSum', [counted, onnx.ints([value.shape.length - 1])], { keepdims: 1 });
     return onnx.node('Sub', [onnx.node('Mul', [p!, total]), counted]);
   }),

@@ -123,6 +123,7 @@ class NativeMachine implements PlanMachine {
     const feeds: Record<string, Tensor> = {
       [name.count]: this.#count(count),
       [name.scalars]: this.#scalars(settings, count),
+      [name.minusRate]: this.#tensor(new Float32Array(count).fill(-settings.optimizer.learningRate), [count]),
     };
     plan.features.forEach(({ shape }, at) => {
       feeds[name.feature(at)] = this.#tensor(this.#batches.features[at]!, [count, ...shape]);
@@ -236,6 +237,6 @@ function scalarRow(settings: TrainingSettings, step: number): number[] {
   const { optimizer, proximal = 0 } = settings;
   const momentum = optimizer.kind === 'sgd' ? optimizer.momentum : 0;
   const decay = stepForm(settings).decays ? (optimizer.weightDecay ?? 0) : 0;
-  const adam = optimizer.kind === 'sgd' ? Array<number>(9).fill(0) : adamScalars(optimizer, step);
-  return [optimizer.learningRate, momentum, decay, proximal, ...adam.slice(1)];
+  const adam = optimizer.kind === 'sgd' ? Array<number>(9).fill(1) : adamScalars(optimizer, step);
+  return [momentum, decay, proximal, ...adam.slice(1)];
 }

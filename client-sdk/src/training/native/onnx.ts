@@ -25,8 +25,14 @@ export interface GraphValue {
   readonly shape: Dimensions;
 }
 
+interface Node {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly bytes: Uint8Array;
+}
+
 export class OnnxGraph {
-  readonly #nodes: Uint8Array[] = [];
+  readonly #nodes: Node[] = [];
   readonly #constants = new Map<string, Uint8Array>();
   readonly #prefix: string;
   #next = 0;
@@ -52,14 +58,13 @@ export class OnnxGraph {
       typeof outputs === 'number'
         ? Array.from({ length: outputs }, () => `${this.#prefix}${this.#next++}`)
         : [...outputs];
-    this.#nodes.push(
-      message([
-        ...inputs.map((name): Field => [1, name]),
-        ...names.map((name): Field => [2, name]),
-        [4, operator],
-        ...Object.entries(attributes).map(([name, value]): Field => [5, attribute(name, value)]),
-      ]),
-    );
+    const bytes = message([
+      ...inputs.map((name): Field => [1, name]),
+      ...names.map((name): Field => [2, name]),
+      [4, operator],
+      ...Object.entries(attributes).map(([name, value]): Field => [5, attribute(name, value)]),
+    ]);
+    this.#nodes.push({ inputs, outputs: names, bytes });
     return names;
   }
 
@@ -88,10 +93,16 @@ export class OnnxGraph {
     return name;
   }
 
-  /** The bytes of the graph. */
+  /** The bytes of the graph: ONNX Runtime would compute what nothing asks for, so only what leads to the outputs is in them. */
   graph(inputs: readonly GraphValue[], outputs: readonly GraphValue[]): Uint8Array {
+    const asked = new Set(outputs.map(({ name }) => name));
+    const live = this.#nodes.toReversed().filter((node) => {
+      if (!node.outputs.some((output) => asked.has(output))) return false;
+      for (const input of node.inputs) asked.add(input);
+      return true;
+    });
     return message([
-      ...this.#nodes.map((node): Field => [1, node]),
+      ...live.toReversed().map(({ bytes }): Field => [1, bytes]),
       [2, `${this.#prefix}graph`],
       ...[...this.#constants.values()].map((constant): Field => [5, constant]),
       ...inputs.map((value): Field => [11, valueInfo(value)]),

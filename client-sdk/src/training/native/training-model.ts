@@ -28,6 +28,8 @@ export function statesOf({ rule }: StepForm): 0 | 1 | 2 {
 export const name = {
   count: 'count',
   scalars: 'scalars',
+  /** Apart from the other numbers: plain SGD needs no more. */
+  minusRate: 'minus_rate',
   losses: 'losses',
   feature: (index: number): string => `feature${index}`,
   label: (index: number): string => `label${index}`,
@@ -76,6 +78,7 @@ export function trainingModel(plan: TrainingPlan, form: StepForm, limit: number)
   const inputs = [
     { name: name.count, type: TYPE.int64, shape: [] },
     typed(name.scalars, ['steps', SCALARS.length]),
+    typed(name.minusRate, ['steps']),
     ...plan.features.map((value, index) => stacked(name.feature(index), value)),
     ...plan.labels.map((value, index) => stacked(name.label(index), value)),
     ...uniform.map((value) => stacked(name.noise(streamOf(value)), value)),
@@ -111,7 +114,7 @@ function stepGraph(plan: TrainingPlan, form: StepForm, limit: number, uniform: r
   for (const value of uniform) emission.rows.set(value, at(name.noise(streamOf(value))));
   for (const value of plan.values)
     if (value.operator.kind === 'parameter') emission.rows.set(value, inside(name.weight(value.operator.index)));
-  const scalars = stepScalars(onnx, at(name.scalars));
+  const scalars = stepScalars(onnx, at(name.scalars), at(name.minusRate));
   const after = new Map(stepUpdates(emission, plan, form, scalars, limit, inside));
   for (const { parameter, value } of plan.assignments) after.set(name.weight(parameter), rowsOf(emission, value));
   const outputs = carried.map((value) => after.get(value.name)!);
@@ -132,10 +135,10 @@ function stepGraph(plan: TrainingPlan, form: StepForm, limit: number, uniform: r
   );
 }
 
-function stepScalars(onnx: OnnxGraph, row: string): Scalars {
+function stepScalars(onnx: OnnxGraph, row: string, minusRate: string): Scalars {
   const parts = onnx.nodes('Split', [row], SCALARS.length, { axis: 0 });
   const named = Object.fromEntries(SCALARS.map((of, at) => [of, parts[at]!])) as Omit<Scalars, 'minusRate'>;
-  return { ...named, minusRate: onnx.node('Neg', [named.rate]) };
+  return { ...named, minusRate };
 }
 
 /** Emits everything; names of what each carried value is after the step. */

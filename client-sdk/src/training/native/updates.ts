@@ -7,7 +7,6 @@ import type { Emission } from './emission.ts';
 
 /** Names of a step's numbers, in the order of `scalarRow`. */
 export const SCALARS = [
-  'rate',
   'momentum',
   'decay',
   'proximal',
