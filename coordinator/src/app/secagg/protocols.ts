@@ -18,6 +18,7 @@ import type {
   Digest,
   RoundId,
   SecaggRefusal,
+  ServerEffect,
   ServerState,
   Session,
   SignedSeed,
@@ -59,6 +60,8 @@ export interface OpenOrder {
 export class Protocols {
   readonly #ctx: Context;
   readonly #states = new Map<RoundId, ServerState>();
+  /** Of a round whose step was closed with too little: what its closing says. */
+  readonly #accused = new Map<RoundId, Caught>();
   /** Replays from the records that are under way: after a start every waiting client asks at once. */
   readonly #replays = new Map<RoundId, Promise<Taken>>();
 
@@ -70,7 +73,9 @@ export class Protocols {
   async observe(records: Records, round: RoundRecord, now: number): Promise<RoundEvent> {
     const reached = await this.#reach(records, round);
     const open = stepOf(reached) === stepIn(round.state);
-    const state = open && isOver(reached, round.state, now, await awaited(records, round)) ? closed(reached) : reached;
+    const over = open && isOver(reached, round.state, now, await awaited(records, round));
+    const { state, effects } = over ? secaggServerStep(reached, { kind: 'close' }) : { state: reached, effects: [] };
+    if (state.phase === 'abandoned') this.#accused.set(round.id, { round, state: reached, effects });
     return { kind: 'protocol', now, at: stepOf(state) ?? 'failed', present: presentIn(state) };
   }
 
@@ -153,13 +158,20 @@ export class Protocols {
     return { session: reached.session, inputs, masks: order.masks };
   }
 
+  /** After a round has ended: who was caught when it could not be saved is told now, when that is durable. */
   forget(id: RoundId): void {
+    const caught = this.#accused.get(id);
+    for (const effect of caught?.effects ?? []) {
+      if (effect.kind === 'accuse') this.#tellAccused(caught!.round, caught!.state, effect.member, effect.code);
+    }
+    this.#accused.delete(id);
     this.#states.delete(id);
   }
 
   /** Other processes may have ended rounds that this one still remembers. */
   rememberOnly(running: ReadonlySet<RoundId>): void {
     for (const id of this.#states.keys()) if (!running.has(id)) this.#states.delete(id);
+    for (const id of this.#accused.keys()) if (!running.has(id)) this.#accused.delete(id);
   }
 
   #tellAccused(round: RoundRecord, state: ServerState, member: number, code: SecaggRefusal): void {
@@ -233,6 +245,12 @@ export class Protocols {
       taken = { ...taken, state: secaggServerStep(taken.state, { kind: 'stored', from: member, digest }).state };
     return taken;
   }
+}
+
+interface Caught {
+  readonly round: RoundRecord;
+  readonly state: ServerState;
+  readonly effects: readonly ServerEffect[];
 }
 
 interface Taken {
