@@ -34,6 +34,16 @@ export function addMasks(words: BigUint64Array, masks: readonly SignedSeed[]): v
   }
 }
 
+/** words := words + mask(seed), modulo 2^64. @throws CryptoError `KEY_MALFORMED` */
+export function addMask(words: BigUint64Array, seed: Uint8Array): void {
+  addMasks(words, [{ seed, sign: 1 }]);
+}
+
+/** words := words - mask(seed), modulo 2^64. @throws CryptoError `KEY_MALFORMED` */
+export function subtractMask(words: BigUint64Array, seed: Uint8Array): void {
+  addMasks(words, [{ seed, sign: -1 }]);
+}
+
 /** words := words - the masks with their signs, modulo 2^64. @throws CryptoError `KEY_MALFORMED` */
 export function removeMasks(words: BigUint64Array, masks: readonly SignedSeed[]): void {
   addMasks(

@@ -3,23 +3,14 @@
  * the pairwise masks (ACORN: Bell et al., USENIX Security 2023, section 3). What a client computes for each neighbour, and the
  * coordinator for each that dropped out, is as long as a key, whatever the length of the vector.
  */
-import {
-  addMasks,
-  addToWords,
-  CryptoError,
-  packLanes,
-  removeMasks,
-  rlweMask,
-  rlweParameters,
-  RLWE_RINGS,
-} from '@carapace/crypto';
+import { addMasks, addToWords, CryptoError, removeMasks, rlweMask, rlweParameters, RLWE_RINGS } from '@carapace/crypto';
 import type { MaskedSum, MaskedVector, RandomSource, RlweMask, RlweParameters, RlweRingName } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
 import { laneCount } from './quantiser.ts';
 import type { LaneFormat } from './quantiser.ts';
 import { checkLength, openPayloads } from './vector-mask.ts';
 import type { PayloadSum, SignedSeed, VectorMask } from './vector-mask.ts';
-import { sumLanes, wordCount } from './word-lanes.ts';
+import { packLanes, unpackLanes, wordCount } from './word-lanes.ts';
 import type { WordLanes } from './word-lanes.ts';
 
 /** @throws AggregationError `SECAGG_PARAMETERS` when no ring holds the sums */
@@ -149,7 +140,7 @@ class RlweSum implements PayloadSum {
   #openKeys(left: readonly SignedSeed[]): Int32Array | undefined {
     const words = this.#keys.slice();
     removeMasks(words, left);
-    const raised = sumLanes(words, this.#form);
+    const raised = unpackLanes(words, this.#form);
     const offset = this.inputs * this.#mask.parameters.ring.secret.bound;
     return raised && Int32Array.from(raised, (coefficient) => coefficient - offset);
   }

@@ -3,8 +3,10 @@
  * have headroom for the sum, and the carries of the masks cancel with the masks, so any lane width will do. A mask is a
  * key stream as it comes: nothing is reduced, so nothing is biased.
  */
-import { unpackLanes } from '@carapace/crypto';
+import { packLanes, unpackLanes as unpackWords } from '@carapace/crypto';
 import type { Lanes } from '@carapace/crypto';
+
+export { packLanes };
 
 export interface WordLanes extends Lanes {
   /** Lanes in all. */
@@ -16,7 +18,7 @@ export function wordCount({ count, lanesPerWord }: WordLanes): number {
 }
 
 /** Undefined when a bit is set outside of the lanes: above the last of a word, or after the last of all. */
-export function sumLanes(words: BigUint64Array, form: WordLanes): Uint32Array | undefined {
-  const lanes = unpackLanes(words, form);
+export function unpackLanes(words: BigUint64Array, form: WordLanes): Uint32Array | undefined {
+  const lanes = unpackWords(words, form);
   return lanes?.subarray(form.count).every((rest) => rest === 0) ? lanes.subarray(0, form.count) : undefined;
 }

@@ -1,10 +1,10 @@
 /** Mode `words`: one pairwise mask over the whole vector for every neighbour (Bonawitz et al. 2017). */
-import { addMasks, addToWords, packLanes, removeMasks } from '@carapace/crypto';
+import { addMasks, addToWords, removeMasks } from '@carapace/crypto';
 import { checkLanes, laneCount } from './quantiser.ts';
 import type { LaneFormat } from './quantiser.ts';
 import { checkLength, openPayloads } from './vector-mask.ts';
 import type { PayloadSum, VectorMask } from './vector-mask.ts';
-import { sumLanes, wordCount } from './word-lanes.ts';
+import { packLanes, unpackLanes, wordCount } from './word-lanes.ts';
 import type { WordLanes } from './word-lanes.ts';
 
 export function wordMask(format: LaneFormat): VectorMask {
@@ -56,6 +56,6 @@ class WordSum implements PayloadSum {
   open(left: Parameters<PayloadSum['open']>[0]): Uint32Array | undefined {
     const words = this.#words.slice();
     removeMasks(words, left);
-    return sumLanes(words, this.#form);
+    return unpackLanes(words, this.#form);
   }
 }

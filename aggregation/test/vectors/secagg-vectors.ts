@@ -18,7 +18,7 @@ import {
 import type { ClientState, MaskMode, ServerEffect, Session } from '@carapace/aggregation';
 import { makeWorld, standingOf } from '@carapace/aggregation/testing';
 import type { World } from '@carapace/aggregation/testing';
-import { addMasks, sha256Hex, splitSecret, toHex } from '@carapace/crypto';
+import { addMask, sha256Hex, splitSecret, toHex } from '@carapace/crypto';
 import type { RandomSource } from '@carapace/crypto';
 import { seededRandom } from '@carapace/crypto/testing';
 import { writeFileSync } from 'node:fs';
@@ -92,7 +92,7 @@ function shamirVector(): object {
 function maskStreamVector(): object {
   const seed = seededRandom('vectors/mask').bytes(32);
   const words = new BigUint64Array(4).fill(2n ** 64n - 1n);
-  addMasks(words, [{ seed, sign: 1 }]);
+  addMask(words, seed);
   return {
     what: 'AES-128-CTR under seed[0..16] from the counter block seed[16..32], added to words of all ones',
     seed: toHex(seed),

@@ -18,8 +18,8 @@ import type { Ring } from './ring.ts';
 /** The exports of `assembly/kernel.ts`; every `number` that is not a count, a width or a prime is an address. */
 export interface KernelExports {
   powers(to: number, logCount: number, root: bigint, q: bigint): void;
-  forward(x: number, twiddles: number, n: number, prime: number): void;
-  spread(x: number, small: number, n: number, prime: number): void;
+  quarterTwiddles(to: number, pairs: number, n: number): void;
+  transformKey(x: number, coefficients: number, table: number, n: number, prime: number): void;
   pairs(to: number, x: number, n: number, w: number, wByQ: number, prime: number, inverseOfQ: number): void;
   multiplyInverse(x: number, key: number, twiddles: number, n: number, rows: number, prime: number): void;
   encrypt(
@@ -159,8 +159,7 @@ export class Kernel {
     const { small } = this.#at;
     new Int32Array(this.#memory, small, this.#n).set(coefficients);
     for (const { prime, inverseOfQ, lift, twiddles, key, x } of this.#moduli) {
-      this.#exports.spread(x, small, this.#n, prime);
-      this.#exports.forward(x, twiddles, this.#n, prime);
+      this.#exports.transformKey(x, small, twiddles, this.#n, prime);
       this.#exports.pairs(key, x, this.#n, lift[0], lift[1], prime, inverseOfQ);
     }
   }
@@ -271,7 +270,8 @@ export class Kernel {
     for (const { prime, twiddles, inverseTwiddles } of this.#moduli) {
       const q = BigInt(prime);
       const root = rootOfMinusOne(this.#n, q);
-      this.#exports.powers(twiddles, logN, root, q);
+      this.#exports.powers(inverseTwiddles, logN, root, q);
+      this.#exports.quarterTwiddles(twiddles, inverseTwiddles, this.#n);
       this.#exports.powers(inverseTwiddles, logN, invert(root, q), q);
     }
     writeModuli(this.#words(this.#at.moduli, 2 * k), ring.primes);
@@ -376,7 +376,7 @@ function plan(ring: Ring): { readonly regions: Regions; readonly moduli: Modulus
     prime,
     inverseOfQ: inverseModulo2To32(prime),
     lift: montgomeryPair((invert(BigInt(n), BigInt(prime)) << 32n) % BigInt(prime), prime),
-    twiddles: take(8 * n),
+    twiddles: take(32 + 8 * n),
     inverseTwiddles: take(8 * n),
   }));
   const secrets = end;

@@ -30,7 +30,8 @@ const lane = (at: number, n: number, k: number): bigint[] =>
 const mod = (value: bigint, q: number): bigint => ((value % BigInt(q)) + BigInt(q)) % BigInt(q);
 const tables = (n: number, q: number): void => {
   const root = rootOfMinusOne(n, BigInt(q));
-  exports.powers(TABLE, Math.log2(n), root, BigInt(q));
+  exports.powers(INVERSE, Math.log2(n), root, BigInt(q));
+  exports.quarterTwiddles(TABLE, INVERSE, n);
   exports.powers(INVERSE, Math.log2(n), invert(root, BigInt(q)), BigInt(q));
 };
 
@@ -39,25 +40,33 @@ const liftOf = (n: number, q: number): readonly [number, number] =>
   montgomeryPair((invert(BigInt(n), BigInt(q)) << 32n) % BigInt(q), q);
 
 const prime = fc.constantFrom(...PRIMES);
-const size = fc.constantFrom(4, 8, 16, 32, 64);
 /** Values below a limit, its edges more often than chance. */
 const below = (limit: number) =>
   fc.oneof(fc.integer({ min: 0, max: limit - 1 }), fc.constantFrom(0, 1, limit - 2, limit - 1));
+/** A polynomial with signed coefficients smaller than q in size. */
+const signed = (n: number, q: number) =>
+  fc.array(fc.oneof(fc.integer({ min: 1 - q, max: q - 1 }), fc.constantFrom(0, 1, -1, q - 1, 1 - q)), {
+    minLength: n,
+    maxLength: n,
+  });
+/** Value i of quarter c is lane c of vector i. */
+const valuesAt = (at: number, n: number): bigint[] => [0, 1, 2, 3].flatMap((c) => lane(at, n / 4, c));
 const vectors = (n: number, limit: number) => fc.array(below(limit), { minLength: 4 * n, maxLength: 4 * n });
 
 describe('transforms', () => {
-  test('forward takes residues below 4q, leaves residues below 4q, and is the evaluation at the roots of -1', () => {
-    const cases = fc.tuple(prime, size).chain(([q, n]) => fc.tuple(fc.constant(q), fc.constant(n), vectors(n, 4 * q)));
+  test('of a key: signed coefficients, residues below 4q, and they are the values at the roots of -1', () => {
+    const cases = fc
+      .tuple(prime, fc.constantFrom(16, 32, 64, 128))
+      .chain(([q, n]) => fc.tuple(fc.constant(q), fc.constant(n), signed(n, q)));
     fc.assert(
-      fc.property(cases, ([q, n, x]) => {
+      fc.property(cases, ([q, n, coefficients]) => {
         tables(n, q);
-        words(X, 4 * n).set(x);
-        exports.forward(X, TABLE, n, q);
-        for (let k = 0; k < 4; k++) {
-          const input = Array.from({ length: n }, (_, i) => BigInt(x[4 * i + k]!));
-          expect(lane(X, n, k).every((value) => value < 4n * BigInt(q))).toBe(true);
-          expect(lane(X, n, k).map((value) => mod(value, q))).toEqual(referenceTransform(input, BigInt(q)));
-        }
+        new Int32Array(memory, Y, n).set(coefficients);
+        exports.transformKey(X, Y, TABLE, n, q);
+        const found = valuesAt(X, n);
+        expect(found.every((value) => value < 4n * BigInt(q))).toBe(true);
+        const input = coefficients.map((value) => mod(BigInt(value), q));
+        expect(found.map((value) => mod(value, q))).toEqual(referenceTransform(input, BigInt(q)));
       }),
       { numRuns: 60 },
     );
@@ -65,15 +74,9 @@ describe('transforms', () => {
 
   test('multiplied by a key and back: the negacyclic product, as many coefficients as are asked for, below 2q', () => {
     const cases = fc
-      .tuple(prime, fc.constantFrom(4, 8, 16))
+      .tuple(prime, fc.constantFrom(16, 32))
       .chain(([q, n]) =>
-        fc.tuple(
-          fc.constant(q),
-          fc.constant(n),
-          vectors(n, q),
-          fc.array(fc.integer({ min: -(2 ** 29), max: 2 ** 29 }), { minLength: n, maxLength: n }),
-          fc.integer({ min: 1, max: n }),
-        ),
+        fc.tuple(fc.constant(q), fc.constant(n), vectors(n, q), signed(n, q), fc.integer({ min: 1, max: n })),
       );
     fc.assert(
       fc.property(cases, ([q, n, a, small, rows]) => {
@@ -81,8 +84,7 @@ describe('transforms', () => {
         const SPREAD = KEY + 1024;
         tables(n, q);
         new Int32Array(memory, SPREAD, n).set(small);
-        exports.spread(Y, SPREAD, n, q);
-        exports.forward(Y, TABLE, n, q);
+        exports.transformKey(Y, SPREAD, TABLE, n, q);
         exports.pairs(KEY, Y, n, ...liftOf(n, q), q, inverseModulo2To32(q));
         words(X, 4 * n).set(a);
         exports.multiplyInverse(X, KEY, INVERSE, n, rows, q);
@@ -97,7 +99,7 @@ describe('transforms', () => {
           expect(found.map((value) => mod(value, q))).toEqual(referenceInverse(values, BigInt(q)).slice(0, rows));
         }
       }),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
   });
 
@@ -105,22 +107,28 @@ describe('transforms', () => {
     const n = 8192;
     const large = instantiateKernel(1 << 20);
     const at = (address: number, length: number): Uint32Array => new Uint32Array(large.memory, address, length);
-    const [twiddles, inverses, key, x] = [1024, 1024 + 8 * n, 1024 + 16 * n, 1024 + 24 * n];
+    const [table, inverses, key, small, x] = [1024, 2048 + 8 * n, 2048 + 16 * n, 2048 + 24 * n, 2048 + 28 * n];
+    const one = new Int32Array(n).fill(1, 0, 1);
     for (const q of PRIMES) {
       const root = rootOfMinusOne(n, BigInt(q));
-      large.exports.powers(twiddles, 13, root, BigInt(q));
+      large.exports.powers(inverses, 13, root, BigInt(q));
+      large.exports.quarterTwiddles(table, inverses, n);
       large.exports.powers(inverses, 13, invert(root, BigInt(q)), BigInt(q));
-      // The key is 1 everywhere, that is the polynomial 1.
-      at(x, 4 * n).fill(1);
+      at(small, n).set(one);
+      large.exports.transformKey(x, small, table, n, q);
       large.exports.pairs(key, x, n, ...liftOf(n, q), q, inverseModulo2To32(q));
-      const given = Uint32Array.from(new Uint32Array(seededRandom(q).bytes(16 * n).buffer), (word) => word % q);
+      const given = Int32Array.from(new Int32Array(seededRandom(q).bytes(4 * n).buffer), (word) => word % q);
+      at(small, n).set(given);
+      large.exports.transformKey(x, small, table, n, q);
+      const values = Array.from({ length: n }, (_, i) => at(x, n)[4 * (i % (n / 4)) + Math.floor((4 * i) / n)]! % q);
+      // In each lane another multiple of the polynomial.
+      const lanes = values.flatMap((value) => [1, 2, 3, 4].map((times) => (value * times) % q));
       for (const rows of [n, 4097, 4096, 1025, 1024, 17, 16]) {
-        at(x, 4 * n).set(given);
-        large.exports.forward(x, twiddles, n, q);
-        at(x, 4 * n).forEach((value, i, all) => (all[i] = value % q));
+        at(x, 4 * n).set(lanes);
         large.exports.multiplyInverse(x, key, inverses, n, rows, q);
-        const found = at(x, 4 * rows);
-        expect(found.every((value, i) => value < 2 * q && value % q === given[i])).toBe(true);
+        const isRight = (value: number, i: number): boolean =>
+          value < 2 * q && (value - given[i >> 2]! * ((i & 3) + 1)) % q === 0;
+        expect(at(x, 4 * rows).every(isRight)).toBe(true);
       }
     }
   });

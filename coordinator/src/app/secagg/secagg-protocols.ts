@@ -13,7 +13,7 @@ import {
   openSession,
   secaggServerStep,
 } from '@carapace/aggregation';
-import type { Accusation, ClientId, RoundId, SecaggRefusal, ServerState } from '@carapace/aggregation';
+import type { Accusation, ClientId, RoundId, SecaggRefusal, ServerEffect, ServerState } from '@carapace/aggregation';
 import type { MessageStep, ProtocolStep, RoundEvent, RoundState } from '../../domain/round.ts';
 import type { ClientRecord, OpenOrder, ProtocolMessage, Records, RoundRecord } from '../../ports.ts';
 import type { Context } from '../context.ts';
@@ -46,6 +46,8 @@ const STEP_OF: Readonly<Record<Phase, ProtocolStep | 'failed' | null>> = {
 export class SecaggProtocols implements RoundProtocol {
   readonly #ctx: Context;
   readonly #states = new Map<RoundId, ServerState>();
+  /** Of a round whose step was closed with too little: what its closing says. */
+  readonly #accused = new Map<RoundId, Caught>();
   /** Replays from the records that are under way: after a start every waiting client asks at once. */
   readonly #replays = new Map<RoundId, Promise<Taken>>();
 
@@ -57,7 +59,9 @@ export class SecaggProtocols implements RoundProtocol {
   async observe(records: Records, round: RoundRecord, now: number): Promise<RoundEvent> {
     const reached = await this.#reach(records, round);
     const open = stepOf(reached) === stepIn(round);
-    const state = open && isOver(reached, round.state, now, await awaited(records, round)) ? closed(reached) : reached;
+    const over = open && isOver(reached, round.state, now, await awaited(records, round));
+    const { state, effects } = over ? secaggServerStep(reached, { kind: 'close' }) : { state: reached, effects: [] };
+    if (state.phase === 'abandoned') this.#accused.set(round.id, { round, state: reached, effects });
     return { kind: 'protocol', now, at: stepOf(state) ?? 'failed', present: presentIn(state) };
   }
 
@@ -127,13 +131,20 @@ export class SecaggProtocols implements RoundProtocol {
     return { kind: 'masks', session: encodeSession(reached.session), inputs, masks: order.masks };
   }
 
+  /** After a round has ended: who was caught when it could not be saved is told now, when that is durable. */
   forget(id: RoundId): void {
+    const caught = this.#accused.get(id);
+    for (const effect of caught?.effects ?? []) {
+      if (effect.kind === 'accuse') this.#tellAccused(caught!.round, caught!.state, effect.member, effect.code);
+    }
+    this.#accused.delete(id);
     this.#states.delete(id);
   }
 
   /** Other processes may have ended rounds that this one still remembers. */
   rememberOnly(running: ReadonlySet<RoundId>): void {
     for (const id of this.#states.keys()) if (!running.has(id)) this.#states.delete(id);
+    for (const id of this.#accused.keys()) if (!running.has(id)) this.#accused.delete(id);
   }
 
   #tellAccused(round: RoundRecord, state: ServerState, member: number, code: SecaggRefusal): void {
@@ -207,6 +218,12 @@ export class SecaggProtocols implements RoundProtocol {
       taken = { ...taken, state: secaggServerStep(taken.state, { kind: 'stored', from: member, digest }).state };
     return taken;
   }
+}
+
+interface Caught {
+  readonly round: RoundRecord;
+  readonly state: ServerState;
+  readonly effects: readonly ServerEffect[];
 }
 
 interface Taken {

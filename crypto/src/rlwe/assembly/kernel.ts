@@ -59,25 +59,47 @@ export function powers(to: usize, logCount: u32, root: u64, q: u64): void {
 }
 
 /**
- * Forward negacyclic transform in place, Cooley and Tukey, natural to bit-reversed order (Longa and Naehrig 2016, algorithm 1), two
- * layers at a time. Takes residues below 4q and leaves residues below 4q.
+ * The table of `transformKey` from the pairs of `powers`: the first four as they are, then for each block of a quarter's layers the twiddles of
+ * all four quarters in one vector, and their ratios in the next.
  */
-export function forward(x: usize, twiddles: usize, n: u32, prime: u32): void {
+export function quarterTwiddles(to: usize, pairs: usize, n: u32): void {
+  for (let i: usize = 0; i < 32; i += 8) store<u64>(to + i, load<u64>(pairs + i));
+  for (let blocks: u32 = 1; blocks < n >> 2; blocks <<= 1) {
+    for (let block: u32 = 0; block < blocks; block++) {
+      const at = to + 32 + (<usize>(blocks + block) << 5);
+      for (let quarter: u32 = 0; quarter < 4; quarter++) {
+        const pair = pairs + (<usize>((4 + quarter) * blocks + block) << 3);
+        store<u32>(at + (<usize>quarter << 2), load<u32>(pair));
+        store<u32>(at + 16 + (<usize>quarter << 2), load<u32>(pair, 4));
+      }
+    }
+  }
+}
+
+/**
+ * The forward negacyclic transform of one polynomial, Cooley and Tukey, natural to bit-reversed order (Longa and Naehrig 2016, algorithm 1),
+ * two layers at a time. After the first two its quarters have nothing to do with each other: from there on each is a lane, and value
+ * i of quarter c is lane c of vector i. Takes signed coefficients smaller than q in size and leaves residues below 4q; `n` is 16 or more.
+ */
+export function transformKey(x: usize, coefficients: usize, table: usize, n: u32, prime: u32): void {
   const q = i32x4.splat(prime);
   const q2 = i32x4.splat(2 * prime);
-  let stride: u32 = n >> 1;
+  const quarter = n >> 2;
+  splitQuarters(x, coefficients, table, <usize>quarter << 2, q, q2);
+  const twiddles = table + 32;
+  let stride = quarter >> 1;
   let blocks: u32 = 1;
-  if (ctz(n) & 1) {
-    forwardLayer(x, twiddles, stride, q, q2);
+  if (ctz(quarter) & 1) {
+    forwardLayer(x, twiddles + 32, <usize>stride << 4, q, q2);
     stride >>= 1;
     blocks = 2;
   }
-  for (; blocks < n; blocks <<= 2) {
+  for (; blocks < quarter; blocks <<= 2) {
     for (let block: u32 = 0; block < blocks; block++) {
       forwardTwoLayers(
         x + ((<usize>block * 2 * stride) << 4),
-        twiddles + ((<usize>blocks + block) << 3),
-        twiddles + ((<usize>2 * blocks + 2 * block) << 3),
+        twiddles + (<usize>(blocks + block) << 5),
+        twiddles + (<usize>(2 * blocks + 2 * block) << 5),
         <usize>(stride >> 1) << 4,
         q,
         q2,
@@ -87,35 +109,73 @@ export function forward(x: usize, twiddles: usize, n: u32, prime: u32): void {
   }
 }
 
-function forwardLayer(x: usize, twiddles: usize, stride: u32, q: v128, q2: v128): void {
-  const w = v128.load_splat<u32>(twiddles, 8);
-  const wq = v128.load_splat<u32>(twiddles, 12);
-  const span = <usize>stride << 4;
-  for (let a = x; a < x + span; a += 16) {
-    const u = reduce(v128.load(a), q2);
-    const v = multiply(v128.load(a + span), w, wq, q);
-    v128.store(a, i32x4.add(u, v));
-    v128.store(a + span, i32x4.add(i32x4.sub(u, v), q2));
+/** The first two layers, four coefficients of each quarter at a time; `span` is the length of a quarter in bytes. */
+function splitQuarters(x: usize, coefficients: usize, table: usize, span: usize, q: v128, q2: v128): void {
+  const w = v128.load_splat<u32>(table, 8);
+  const wr = v128.load_splat<u32>(table, 12);
+  const w0 = v128.load_splat<u32>(table, 16);
+  const w0r = v128.load_splat<u32>(table, 20);
+  const w1 = v128.load_splat<u32>(table, 24);
+  const w1r = v128.load_splat<u32>(table, 28);
+  for (let at = coefficients; at < coefficients + span; at += 16, x += 64) {
+    const a = residues(v128.load(at), q);
+    const b = residues(v128.load(at + span), q);
+    const c = multiply(residues(v128.load(at + 2 * span), q), w, wr, q);
+    const d = multiply(residues(v128.load(at + 3 * span), q), w, wr, q);
+    const ac = reduce(i32x4.add(a, c), q2);
+    const ca = reduce(i32x4.add(i32x4.sub(a, c), q2), q2);
+    const bd = multiply(i32x4.add(b, d), w0, w0r, q);
+    const db = multiply(i32x4.add(i32x4.sub(b, d), q2), w1, w1r, q);
+    const first = i32x4.add(ac, bd);
+    const second = i32x4.add(i32x4.sub(ac, bd), q2);
+    const third = i32x4.add(ca, db);
+    const fourth = i32x4.add(i32x4.sub(ca, db), q2);
+    const ab = v128.shuffle<u32>(first, second, 0, 4, 1, 5);
+    const cd = v128.shuffle<u32>(third, fourth, 0, 4, 1, 5);
+    const abNext = v128.shuffle<u32>(first, second, 2, 6, 3, 7);
+    const cdNext = v128.shuffle<u32>(third, fourth, 2, 6, 3, 7);
+    v128.store(x, v128.shuffle<u64>(ab, cd, 0, 2));
+    v128.store(x, v128.shuffle<u64>(ab, cd, 1, 3), 16);
+    v128.store(x, v128.shuffle<u64>(abNext, cdNext, 0, 2), 32);
+    v128.store(x, v128.shuffle<u64>(abNext, cdNext, 1, 3), 48);
+  }
+}
+
+/** Of signed numbers smaller than q in size. */
+// @ts-ignore: decorator
+@inline
+function residues(signed: v128, q: v128): v128 {
+  return i32x4.add(signed, v128.and(i32x4.shr_s(signed, 31), q));
+}
+
+function forwardLayer(x: usize, twiddle: usize, span: usize, q: v128, q2: v128): void {
+  const w = v128.load(twiddle);
+  const ratio = v128.load(twiddle, 16);
+  for (let at = x; at < x + span; at += 16) {
+    const u = reduce(v128.load(at), q2);
+    const v = multiply(v128.load(at + span), w, ratio, q);
+    v128.store(at, i32x4.add(u, v));
+    v128.store(at + span, i32x4.add(i32x4.sub(u, v), q2));
   }
 }
 
 /** One block of a layer and its two halves in the next: four quarters of `span` bytes. */
 function forwardTwoLayers(x: usize, outer: usize, inner: usize, span: usize, q: v128, q2: v128): void {
-  const w = v128.load_splat<u32>(outer);
-  const wq = v128.load_splat<u32>(outer, 4);
-  const w0 = v128.load_splat<u32>(inner);
-  const w0q = v128.load_splat<u32>(inner, 4);
-  const w1 = v128.load_splat<u32>(inner, 8);
-  const w1q = v128.load_splat<u32>(inner, 12);
+  const w = v128.load(outer);
+  const wr = v128.load(outer, 16);
+  const w0 = v128.load(inner);
+  const w0r = v128.load(inner, 16);
+  const w1 = v128.load(inner, 32);
+  const w1r = v128.load(inner, 48);
   for (let at = x; at < x + span; at += 16) {
     const a = reduce(v128.load(at), q2);
     const b = reduce(v128.load(at + span), q2);
-    const c = multiply(v128.load(at + 2 * span), w, wq, q);
-    const d = multiply(v128.load(at + 3 * span), w, wq, q);
+    const c = multiply(v128.load(at + 2 * span), w, wr, q);
+    const d = multiply(v128.load(at + 3 * span), w, wr, q);
     const ac = reduce(i32x4.add(a, c), q2);
     const ca = reduce(i32x4.add(i32x4.sub(a, c), q2), q2);
-    const bd = multiply(i32x4.add(b, d), w0, w0q, q);
-    const db = multiply(i32x4.add(i32x4.sub(b, d), q2), w1, w1q, q);
+    const bd = multiply(i32x4.add(b, d), w0, w0r, q);
+    const db = multiply(i32x4.add(i32x4.sub(b, d), q2), w1, w1r, q);
     v128.store(at, i32x4.add(ac, bd));
     v128.store(at + span, i32x4.add(i32x4.sub(ac, bd), q2));
     v128.store(at + 2 * span, i32x4.add(ca, db));
@@ -127,7 +187,7 @@ function forwardTwoLayers(x: usize, outer: usize, inner: usize, span: usize, q: 
 const NEAR: u32 = 1024;
 
 /**
- * x := n times the inverse of `forward` of x * key, Gentleman and Sande, two layers at a time; the first `rows` coefficients, the others are
+ * x := n times the polynomials whose values are x * key, Gentleman and Sande, two layers at a time; the first `rows` coefficients, the others are
  * undefined. Takes residues below q and leaves residues below 2q. `n` is 4 or more.
  */
 export function multiplyInverse(x: usize, key: usize, twiddles: usize, n: u32, rows: u32, prime: u32): void {
@@ -235,24 +295,25 @@ function inverseTwoLayers(
   }
 }
 
-/** Signed 32-bit coefficients, smaller than q in size, as residues, the same in all four lanes. */
-export function spread(x: usize, small: usize, n: u32, prime: u32): void {
-  for (let i: u32 = 0; i < n; i++) {
-    const value = load<i32>(small + (<usize>i << 2));
-    store<v128>(x + (<usize>i << 4), i32x4.splat(value + (<i32>prime & (value >> 31))));
-  }
-}
-
-/** The first lanes of x times w / 2^32, as the pairs (key 2^32 mod q, that / q mod 2^32) that `multiplyInverse` takes. */
+/**
+ * What `transformKey` left, times w / 2^32, in the order of the values: as the pairs (key 2^32 mod q, that / q mod 2^32) that
+ * `multiplyInverse` takes.
+ */
 export function pairs(to: usize, x: usize, n: u32, w: u32, wByQ: u32, prime: u32, inverseOfQ: u32): void {
   const q = i32x4.splat(prime);
+  const qi = i32x4.splat(inverseOfQ);
   const factor = i32x4.splat(w);
   const factorByQ = i32x4.splat(wByQ);
-  for (let i: u32 = 0; i < n; i++) {
-    const product = multiplyLifted(v128.load(x + (<usize>i << 4)), factor, factorByQ, q);
-    const lifted = i32x4.extract_lane(reduce(product, q), 0);
-    store<u32>(to + (<usize>i << 3), lifted);
-    store<u32>(to + (<usize>i << 3), lifted * inverseOfQ, 4);
+  const quarter = <usize>n << 1;
+  for (let i: u32 = 0; i < n >> 2; i++, x += 16, to += 8) {
+    const lifted = reduce(multiplyLifted(v128.load(x), factor, factorByQ, q), q);
+    const byQ = i32x4.mul(lifted, qi);
+    const low = v128.shuffle<u32>(lifted, byQ, 0, 4, 1, 5);
+    const high = v128.shuffle<u32>(lifted, byQ, 2, 6, 3, 7);
+    v128.store_lane<u64>(to, low, 0);
+    v128.store_lane<u64>(to + quarter, low, 1);
+    v128.store_lane<u64>(to + 2 * quarter, high, 0);
+    v128.store_lane<u64>(to + 3 * quarter, high, 1);
   }
 }
 
