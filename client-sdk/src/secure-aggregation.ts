@@ -24,7 +24,7 @@ import type {
 } from '@carapace/aggregation';
 import type { MessageStep, ReadStep } from './coordinator-calls.ts';
 import { ClientError } from './errors.ts';
-import { awaitMessage, floorWithSerial, noteRoster, rosterKeysOf } from './hiding.ts';
+import { awaitMessage, floorOf, noteRoster, rosterKeysOf } from './hiding.ts';
 import type { Hiding, HidingMeans } from './hiding.ts';
 import { ProblemError } from './transport/problem-error.ts';
 
@@ -153,7 +153,7 @@ export class SecureAggregation {
         client: membership.client,
         identity: state.key,
         rosterKeys: rosterKeysOf(membership),
-        floor: await floorWithSerial(floor, state),
+        floor: await floorOf(floor, state, membership),
         model: assignment.model.weights,
         layout: workOf(assignment, layout),
         values: layout.size,

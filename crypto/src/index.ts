@@ -21,7 +21,7 @@ export { exchangeKeyFromSecret, generateExchangeKey, parseExchangePublicKey } fr
 export type { ExchangeKey, ExchangePublicKey } from './key-agreement.ts';
 export { keyStream } from './key-stream.ts';
 export type { KeyStream } from './key-stream.ts';
-export { addMask, MASK_SEED_BYTES, subtractMask } from './mask-stream.ts';
+export { addMask, addMaskInParts, MASK_SEED_BYTES, subtractMask } from './mask-stream.ts';
 export { discreteGaussian, discreteLaplace, skellam } from './noise/integer-noise.ts';
 export type { IntegerNoise } from './noise/integer-noise.ts';
 export { parseRational, rationalOf, reduced, toNumber } from './noise/rational.ts';
