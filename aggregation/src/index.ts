@@ -133,15 +133,16 @@ export type { Thresholds } from './secagg/thresholds.ts';
 export { MASK_MODES } from './secagg/vector-mask.ts';
 export type { MaskMode, PayloadSum, SignedSeed, VectorMask } from './secagg/vector-mask.ts';
 export { wordMask } from './secagg/word-mask.ts';
+export { openAggregator, sumShares, takeRequest } from './shares/aggregator.ts';
+export type { AggregatorOutcome, AggregatorStanding, TakenRequest } from './shares/aggregator.ts';
 export {
-  decodeAggregatorState,
-  encodeAggregatorState,
+  contextOfKept,
+  deadlineOfKept,
+  decodeAggregation,
+  encodeAggregation,
   forgetSecret,
-  openAggregator,
-  sumShares,
-  takeRequest,
-} from './shares/aggregator.ts';
-export type { AggregatorOutcome, AggregatorStanding, AggregatorState } from './shares/aggregator.ts';
+} from './shares/aggregator-state.ts';
+export type { AggregatorState, ForgottenAggregation, KeptAggregation } from './shares/aggregator-state.ts';
 export { encodeShares, joinShares, openAggregatorKey } from './shares/client.ts';
 export type { Judged, SharesPart, SharesStanding } from './shares/client.ts';
 export {
@@ -154,7 +155,8 @@ export {
   sumRequest,
 } from './shares/coordinator.ts';
 export type { SharesOpening } from './shares/coordinator.ts';
-export type { AggregatorTrust, SharesFloor, SharesTrust } from './shares/floor.ts';
+export { AGGREGATION_KEPT_MS, DEFAULT_AGGREGATOR_FLOOR } from './shares/floor.ts';
+export type { AggregatorFloor, AggregatorTrust, SharesFloor, SharesTrust } from './shares/floor.ts';
 export {
   decodeSharesSession,
   encodeSharesSession,

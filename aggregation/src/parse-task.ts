@@ -6,7 +6,7 @@ import { parseBudgetId, parseClientId, parseModelName, parseTaskId } from './ids
 import { planOfTask } from './privacy/user-level.ts';
 import { modeFor, payloadBytes } from './secagg/mask-mode.ts';
 import { laneFormat } from './secagg/quantiser.ts';
-import { checkThresholds, thresholdsFor } from './secagg/thresholds.ts';
+import { checkThresholds, MOST_CLIENTS, thresholdsFor } from './secagg/thresholds.ts';
 import { MASK_MODES } from './secagg/vector-mask.ts';
 import { SHARES_LEAST_CLIENTS } from './shares/session.ts';
 import type {
@@ -52,7 +52,7 @@ export function parseTask(value: unknown): Task {
   };
   document.end();
   if (hidden.kind === 'secagg') checkSecureAggregation(task, hidden, { cohort, protection });
-  if (hidden.kind === 'shares') checkLaneWidth(task, hidden, protection);
+  if (hidden.kind === 'shares') checkShares(task, hidden, { cohort, protection });
   checkNoise(task, protection);
   return task;
 }
@@ -146,16 +146,19 @@ function readShares(protection: DocumentReader): SharesAggregation {
   };
 }
 
-/** The sums of the largest cohort must fit the lanes. */
-function checkLaneWidth(
+/** The largest cohort must have numbers for its members, and sums that fit the lanes. */
+function checkShares(
   { cohort, training }: Task,
-  { clip, bits }: Pick<SecureAggregation, 'clip' | 'bits'>,
-  at: DocumentReader,
+  { clip, bits }: SharesAggregation,
+  at: { readonly cohort: DocumentReader; readonly protection: DocumentReader },
 ): void {
+  const largest = Math.ceil(cohort.target * cohort.overSelection);
+  if (largest > MOST_CLIENTS)
+    throw at.cohort.refuse('target', `cannot be: a cohort of ${largest}, at most ${MOST_CLIENTS} can be numbered`);
   try {
-    laneFormat({ clip, bits, maxWeight: training.maxExamples }, 1, Math.ceil(cohort.target * cohort.overSelection));
+    laneFormat({ clip, bits, maxWeight: training.maxExamples }, 1, largest);
   } catch (error) {
-    throw refusedBy(error, (why) => at.refuse('bits', why));
+    throw refusedBy(error, (why) => at.protection.refuse('bits', why));
   }
 }
 

@@ -317,6 +317,16 @@ describe('secure aggregation', () => {
     expect(parseTask(document).protection).toMatchObject({ kind: 'secagg' });
   });
 
+  test.each([
+    ['secagg', {}],
+    ['shares', { aggregator: 'cl_aaaaaaaaaaaaaaaaaaaaaaaaaa' }],
+  ])('no cohort of %s is larger than messages can number', (kind, more) => {
+    const wide = (cohort: Document): Document => secure(cohort, { kind, bits: 8, ...more });
+    expect(parseTask(wide({ target: 65_535 })).protection.kind).toBe(kind);
+    for (const cohort of [{ target: 65_536 }, { target: 70_000 }, { target: 33_000, overSelection: 2 }])
+      expect(refusal(wide(cohort))).toMatch(/cohort\.target cannot be: .* at most 65535 can be numbered/);
+  });
+
   test('it is judged by the cohort that is selected, not by the target', () => {
     const bits = { bits: 24, mode: 'words' };
     expect(parseTask(secure({ target: 128, overSelection: 2 }, bits)).cohort.target).toBe(128);

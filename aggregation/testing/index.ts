@@ -10,5 +10,14 @@ export {
   standingOf,
 } from './secagg.ts';
 export type { Lifetime, Person, World } from './secagg.ts';
-export { addUp, aggregatorOf, inputOf, makeSharesWorld, runShares, sharesStandingOf } from './shares.ts';
+export {
+  addUp,
+  aggregatorOf,
+  aggregatorStandingOf,
+  inputOf,
+  makeSharesWorld,
+  reloaded,
+  runShares,
+  sharesStandingOf,
+} from './shares.ts';
 export type { SharesWorld } from './shares.ts';

@@ -3,9 +3,9 @@ import { generateSigningKey } from '@carapace/crypto';
 import type { RandomSource, SigningKey } from '@carapace/crypto';
 import { seededRandom } from '@carapace/crypto/testing';
 import {
-  decodeAggregatorState,
-  DEFAULT_FLOOR,
-  encodeAggregatorState,
+  decodeAggregation,
+  DEFAULT_AGGREGATOR_FLOOR,
+  encodeAggregation,
   encodeShares,
   encodeSharesSession,
   joinShares,
@@ -35,7 +35,8 @@ export interface SharesWorld {
   readonly session: SharesSession;
 }
 
-const LOWEST = { ...DEFAULT_FLOOR, minimumCohort: 3, minimumSurvivors: 3 };
+const DEADLINE = 1_800_000_000_000;
+const LOWEST = { ...DEFAULT_AGGREGATOR_FLOOR, minimumCohort: 3, minimumSurvivors: 3 };
 
 /** A cohort of `clients` enrolled people, an aggregator, and a session for them. */
 export function makeSharesWorld(
@@ -61,7 +62,7 @@ export function makeSharesWorld(
     values: 10,
     quantiser: { clip: 1, bits: 8, maxWeight: 1000 },
     minimumSurvivors: 3,
-    deadline: 1_800_000_000_000,
+    deadline: DEADLINE,
     aggregator: { client: aggregator.client, identity: aggregator.identity },
     roster: openRoster(roster, keys).roster.digest,
     cohort: people.map(({ client, identity }) => ({ client, identity })),
@@ -90,14 +91,30 @@ export function sharesStandingOf(
   };
 }
 
+/** By its clock the session has an hour to go. */
+export function aggregatorStandingOf(
+  { aggregator, authority }: SharesWorld,
+  change: Partial<AggregatorStanding> = {},
+): AggregatorStanding {
+  const rosterKeys = { authority: authority.publicKey, coordinator: authority.publicKey };
+  const { client, key: identity } = aggregator;
+  return { client, identity, rosterKeys, floor: LOWEST, now: DEADLINE - 3_600_000, ...change };
+}
+
+/** As it reads it after a crash. */
+export function reloaded(state: AggregatorState): AggregatorState {
+  const kept = decodeAggregation(encodeAggregation(state));
+  if (kept.kind === 'forgotten') throw new Error('a state that has its secret reads back without');
+  return kept;
+}
+
 /** The aggregator with its key for the session. @throws when it refuses */
 export function aggregatorOf(world: SharesWorld, change: Partial<AggregatorStanding> = {}): AggregatorState {
-  const { session, roster, aggregator, authority } = world;
-  const rosterKeys = { authority: authority.publicKey, coordinator: authority.publicKey };
-  const standing = { client: aggregator.client, identity: aggregator.key, rosterKeys, floor: LOWEST, ...change };
+  const { session, roster } = world;
+  const standing = aggregatorStandingOf(world, change);
   const opened = openAggregator({ session: encodeSharesSession(session), roster }, standing, world.random);
   if (opened.kind === 'refused') throw new Error(`${opened.code}: ${opened.why}`);
-  return decodeAggregatorState(encodeAggregatorState(opened.state));
+  return reloaded(opened.state);
 }
 
 /** The one message of a member. @throws when it refuses */
@@ -117,7 +134,7 @@ export function addUp(state: AggregatorState, request: Uint8Array): { state: Agg
   const sums = sumShares(taken.state.session, taken.seeds);
   for (;;) {
     const { done, value } = sums.next();
-    if (done === true) return { state: decodeAggregatorState(encodeAggregatorState(taken.state)), answer: value };
+    if (done === true) return { state: reloaded(taken.state), answer: value };
   }
 }
 

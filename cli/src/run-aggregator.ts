@@ -1,5 +1,6 @@
 /** `carapace aggregator`: a `ShareAggregator` on this host. */
-import { DEFAULT_POLICY, ShareAggregator } from '@carapace/client-sdk';
+import { DEFAULT_AGGREGATOR_FLOOR } from '@carapace/aggregation';
+import { ShareAggregator } from '@carapace/client-sdk';
 import type { AggregatorEvent } from '@carapace/client-sdk';
 import { CliError } from './errors.ts';
 import { formatSeconds } from './format.ts';
@@ -17,7 +18,7 @@ export interface AggregatorOptions {
 
 export async function runAggregator({ output, signal, env }: Io, options: AggregatorOptions): Promise<void> {
   const { minCohort, authority } = options;
-  const floor = DEFAULT_POLICY.secagg;
+  const floor = DEFAULT_AGGREGATOR_FLOOR;
   if (minCohort !== undefined && (!Number.isInteger(minCohort) || minCohort < floor.minimumCohort))
     throw new CliError('USAGE_INVALID', `--min-cohort must be a whole number from ${floor.minimumCohort} on`);
   const joinLink = options.join ?? env['CARAPACE_JOIN'];
@@ -30,7 +31,6 @@ export async function runAggregator({ output, signal, env }: Io, options: Aggreg
       ...floor,
       minimumCohort: minCohort ?? floor.minimumCohort,
       minimumSurvivors: minCohort ?? floor.minimumSurvivors,
-      acceptCoordinatorRoster: authority === undefined,
     },
     onEvent: (event) => tell(output, event),
   });
@@ -68,6 +68,8 @@ function describe(event: AggregatorEvent): readonly string[] {
       return [`${event.round}: declined, ${event.reason}`];
     case 'left-out':
       return [`${event.round}: goes on without this aggregator: ${event.reason}`];
+    case 'note':
+      return [event.message];
     case 'retrying':
       return [`again in ${formatSeconds(event.inMs / 1000)}: ${event.reason}`];
     case 'stopped':

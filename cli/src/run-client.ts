@@ -24,7 +24,7 @@ export interface ClientOptions {
   readonly delta?: number;
 }
 
-/** Under which the coordinator learns nothing but sums. */
+/** Under which the coordinator learns nothing but sums; of shares, those for an aggregator that is pinned, which is known when a round is assigned. */
 const HIDING: Policy['protections'] = ['secagg', 'shares'];
 
 export async function runClient({ output, signal, env }: Io, options: ClientOptions): Promise<void> {
@@ -60,9 +60,8 @@ export function pinsOf({ authority, aggregator }: Pick<ClientOptions, 'authority
   };
 }
 
-/** An authority that is pinned is one that is required: the coordinator's own word is not enough any more. */
 function policyOf(options: ClientOptions, maxEpochs: number): Policy {
-  const { requireSecagg = false, minCohort, authority } = options;
+  const { requireSecagg = false, minCohort } = options;
   const floor = DEFAULT_POLICY.secagg;
   if (minCohort !== undefined && (!Number.isInteger(minCohort) || minCohort < floor.minimumCohort))
     throw new CliError('USAGE_INVALID', `--min-cohort must be a whole number from ${floor.minimumCohort} on`);
@@ -75,7 +74,6 @@ function policyOf(options: ClientOptions, maxEpochs: number): Policy {
       ...floor,
       minimumCohort: minCohort ?? floor.minimumCohort,
       minimumSurvivors: minCohort ?? floor.minimumSurvivors,
-      acceptCoordinatorRoster: authority === undefined,
     },
   };
 }

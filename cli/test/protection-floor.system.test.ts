@@ -100,7 +100,7 @@ test('a task that was protected once is not served in the clear', async () => {
   const events = await play({ name: 'downgrade', clients: 3, protection: { kind: 'clear' } });
   await until(60_000, 'all decline', () => reasonsIn(events).length >= 3);
   await stop('downgrade');
-  expect(reasonsIn(events)[0]).toContain('was protected by secure aggregation before');
+  expect(reasonsIn(events)[0]).toContain('was protected by secure aggregation (secagg) before');
   expect(await completedRounds('downgrade')).toEqual([]);
 });
 

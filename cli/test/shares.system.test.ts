@@ -7,7 +7,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { decodeAggregatorState } from '@carapace/aggregation';
+import { decodeAggregation } from '@carapace/aggregation';
 import { formatJoinLink } from '@carapace/client-sdk';
 import { seededRandom } from '@carapace/simulations';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -160,7 +160,7 @@ async function newToken(calls: OperatorCalls): Promise<string> {
 async function secretsLeft(state: string): Promise<number> {
   const folder = join(directory, state, 'aggregations');
   const kept = await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name))));
-  return kept.filter((bytes) => decodeAggregatorState(new Uint8Array(bytes)).secret !== null).length;
+  return kept.filter((bytes) => decodeAggregation(new Uint8Array(bytes)).kind === 'keyed').length;
 }
 
 describe('who will not', () => {

@@ -24,6 +24,7 @@ import { resume, stepParticipant } from './participant.ts';
 import type { ParticipantEffect, ParticipantEvent, PendingUpdate } from './participant.ts';
 import { DEFAULT_POLICY, objection } from './policy.ts';
 import type { Policy } from './policy.ts';
+import { downgrade } from './protected-task.ts';
 import { SecureAggregation } from './secure-aggregation.ts';
 import { SharedUpdates } from './shared-updates.ts';
 import { StateDirectory } from './state/state-directory.ts';
@@ -170,7 +171,7 @@ class Session {
   }
 
   async #train(assignment: Assignment): Promise<ParticipantEvent> {
-    const refusal = objection(this.#options.policy, assignment) ?? (await this.#downgrade(assignment));
+    const refusal = await this.#objection(assignment);
     if (refusal !== null) return { kind: 'unable', reason: refusal };
     const deadline = AbortSignal.timeout(timeAllowedMs(assignment));
     const signal = AbortSignal.any([this.#signal, deadline]);
@@ -183,11 +184,10 @@ class Session {
     }
   }
 
-  /** A task never changes its protection: whoever says so wants to see what was hidden before. */
-  async #downgrade({ task, protection }: Assignment): Promise<string | null> {
-    const before = await this.#state.protectionOf(task);
-    if (before === null || before === protection.kind) return null;
-    return `${task} was protected by ${before} before: this device does not take part in it with ${protection.kind}`;
+  async #objection(assignment: Assignment): Promise<string | null> {
+    const { task, protection } = assignment;
+    const refused = objection(this.#options.policy, assignment, this.#membership);
+    return refused ?? downgrade(task, await this.#state.protectionOf(task), protection.kind);
   }
 
   async #makeUpdate(assignment: Assignment, signal: AbortSignal): Promise<PendingUpdate> {

@@ -12,6 +12,8 @@ const CALL_MS = 30_000;
 const TRANSFER_MS = 600_000;
 /** Over a slow link a chunk takes minutes; one that fails is all that is sent again. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
+/** Members that the coordinator takes in one decline. */
+const MOST_NAMED = 1000;
 
 /** Steps of secure aggregation in which a client speaks, and those that begin with something to read. */
 export type MessageStep = 'advertise-keys' | 'share-keys' | 'consistency' | 'unmask';
@@ -35,7 +37,8 @@ export interface Calls {
   ): Promise<Uint8Array | { readonly idleMs: number }>;
   /** What waits for this second aggregator. */
   aggregatorWork(waitSeconds: number): Promise<AggregatorWork | { readonly idleMs: number }>;
-  declineAggregation(round: RoundId, reason: string): Promise<void>;
+  /** @param unopened members whose shares do not open */
+  declineAggregation(round: RoundId, reason: string, unopened: readonly number[]): Promise<void>;
   uploadSum(round: RoundId, message: Uint8Array<ArrayBuffer>): Promise<void>;
 }
 
@@ -91,8 +94,10 @@ export function coordinatorCalls(send: Transport, signal: AbortSignal): Calls {
       const path = `/v1/aggregator/work?waitSeconds=${waitSeconds}`;
       return readWork(json(await call({ method: 'GET', path }, waitSeconds * 1000 + CALL_MS)));
     },
-    declineAggregation: async (round, reason) =>
-      void (await post(`/v1/aggregator/rounds/${round}/decline`, { reason: plainText(reason) })),
+    declineAggregation: async (round, reason, unopened) => {
+      const named = unopened.slice(0, MOST_NAMED);
+      await post(`/v1/aggregator/rounds/${round}/decline`, { reason: plainText(reason), unopened: named });
+    },
     uploadSum: async (round, message) => {
       const digest = createHash('sha256').update(message).digest('hex');
       await sendInChunks(call, `/v1/aggregator/rounds/${round}/sum`, digest, message);

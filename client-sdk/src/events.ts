@@ -72,4 +72,5 @@ export type AggregatorEvent =
       readonly seconds: number;
     }
   | { readonly kind: 'declined'; readonly round: RoundId; readonly reason: string }
-  | { readonly kind: 'left-out'; readonly round: RoundId; readonly reason: string };
+  | { readonly kind: 'left-out'; readonly round: RoundId; readonly reason: string }
+  | { readonly kind: 'note'; readonly message: string };

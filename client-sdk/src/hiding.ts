@@ -1,7 +1,7 @@
 /** How an update is hidden before it leaves the device: agreed on before training, applied after it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openRoster } from '@carapace/aggregation';
-import type { ClientFloor, RosterKeys, RoundId } from '@carapace/aggregation';
+import type { ClientFloor, RosterKeys, RoundId, SharesFloor } from '@carapace/aggregation';
 import type { RandomSource } from '@carapace/crypto';
 import type { Calls, ReadStep } from './coordinator-calls.ts';
 import type { ClientEvent } from './events.ts';
@@ -49,9 +49,20 @@ export function rosterKeysOf({ coordinatorKey, authority }: Membership): RosterK
   return authority === undefined ? { coordinator: coordinatorKey } : { coordinator: coordinatorKey, authority };
 }
 
-/** An older edition than one seen before is not taken. */
-export async function floorWithSerial(floor: ClientFloor, state: StateDirectory): Promise<ClientFloor> {
-  return { ...floor, rosterSerial: Math.max(floor.rosterSerial, await state.rosterSerial()) };
+/**
+ * The floor with what the state directory adds to it: an older edition of the roster than one seen before is not taken, and where an authority
+ * is pinned, in this run or an earlier one, the coordinator's own word is not enough.
+ */
+export async function floorOf<Floor extends SharesFloor>(
+  floor: Floor,
+  state: StateDirectory,
+  { authority }: Membership,
+): Promise<Floor> {
+  return {
+    ...floor,
+    acceptCoordinatorRoster: floor.acceptCoordinatorRoster && authority === undefined,
+    rosterSerial: Math.max(floor.rosterSerial, await state.rosterSerial()),
+  };
 }
 
 /** Of a roster that was taken. */

@@ -1,8 +1,10 @@
 /** The device's own floor: what it will not do whoever asks. What exceeds it is declined, with the reason. */
 import { DEFAULT_FLOOR } from '@carapace/aggregation';
 import type { Assignment, ClientFloor, Protection } from '@carapace/aggregation';
+import type { Membership } from './state/state-directory.ts';
 
 export interface Policy {
+  /** Shares with an aggregator that is not pinned hide nothing from a coordinator that named itself: they count as `clear` too. */
   readonly protections: readonly Protection['kind'][];
   readonly maxEpochs: number;
   readonly maxParameters: number;
@@ -26,11 +28,17 @@ export const DEFAULT_POLICY: Policy = {
 };
 
 /** Why this device takes no part, or null. */
-export function objection(policy: Policy, { protection, training, model }: Assignment): string | null {
+export function objection(
+  policy: Policy,
+  { protection, training, model }: Assignment,
+  { aggregator }: Pick<Membership, 'aggregator'>,
+): string | null {
   if (!policy.protections.includes(protection.kind))
     return `this device does not take part with the protection ${protection.kind}`;
   if (policy.privacy !== null && protection.kind === 'clear')
     return 'this device gives nothing without noise, and the round adds none';
+  if (protection.kind === 'shares' && aggregator === undefined && !policy.protections.includes('clear'))
+    return 'this device takes part in the clear no more than with shares for an aggregator that only the coordinator names: pin it (--aggregator)';
   if (training.epochs > policy.maxEpochs)
     return `${training.epochs} epochs are above this device's limit of ${policy.maxEpochs}`;
   const parameters = model.tensors.reduce(

@@ -27,7 +27,7 @@ import type {
 import type { MessageStep, ReadStep } from './coordinator-calls.ts';
 import { ClientError } from './errors.ts';
 import type { RandomSource } from '@carapace/crypto';
-import { awaitMessage, floorWithSerial, noteRoster, rosterKeysOf } from './hiding.ts';
+import { awaitMessage, floorOf, noteRoster, rosterKeysOf } from './hiding.ts';
 import type { Hiding, HidingMeans } from './hiding.ts';
 import { ownNoise } from './own-noise.ts';
 import type { OwnNoise } from './own-noise.ts';
@@ -171,7 +171,7 @@ export class SecureAggregation {
         client: membership.client,
         identity: state.key,
         rosterKeys: rosterKeysOf(membership),
-        floor: await floorWithSerial(floor, state),
+        floor: await floorOf(floor, state, membership),
         model: assignment.model.weights,
         work: workOf(assignment, layout),
         values: layout.size,

@@ -7,11 +7,12 @@ import {
   sharesContextOf,
   sharesLanesOf,
 } from '@carapace/aggregation';
-import type { Assignment, Judged, Layout, SharesPart } from '@carapace/aggregation';
+import type { Assignment, Judged, Layout, SharesPart, SharesSession } from '@carapace/aggregation';
 import { ClientError } from './errors.ts';
-import { awaitMessage, floorWithSerial, noteRoster, rosterKeysOf } from './hiding.ts';
+import { awaitMessage, floorOf, noteRoster, rosterKeysOf } from './hiding.ts';
 import type { Hiding, HidingMeans } from './hiding.ts';
 import { ownNoise } from './own-noise.ts';
+import { isOtherAggregator, sharedWith } from './protected-task.ts';
 import { workOf } from './secure-aggregation.ts';
 
 export class SharedUpdates {
@@ -63,23 +64,38 @@ export class SharedUpdates {
         identity: state.key,
         rosterKeys: rosterKeysOf(membership),
         aggregator: membership.aggregator ?? null,
-        floor: await floorWithSerial(floor, state),
+        floor: await floorOf(floor, state, membership),
         model: assignment.model.weights,
         work: workOf(assignment, layout),
         values: layout.size,
       }),
     );
-    if (part.session.round !== round)
-      throw new ClientError('PROTECTION_REFUSED', 'the session is of another round than the assignment');
+    await this.#checkSame(assignment, part.session);
     await noteRoster(state, membership, invitation.roster);
     const { cohort, aggregator } = part.session;
     onEvent({ kind: 'sharing', round, cohort: cohort.length, aggregator: aggregator.client, trust: part.trust });
     return part;
+  }
+
+  /** The session is that of the assignment, and a task keeps its aggregator, also where none is pinned. */
+  async #checkSame({ round, task, protection }: Assignment, session: SharesSession): Promise<void> {
+    const { state } = this.#means;
+    const { client, identity } = session.aggregator;
+    if (session.round !== round) throw refused('the session is of another round than the assignment');
+    if (protection.kind !== 'shares' || protection.aggregator !== client)
+      throw refused(`the session names ${client} as the aggregator, and not the one of the assignment`);
+    if (isOtherAggregator(await state.protectionOf(task), identity))
+      throw refused(`${client} is not the aggregator that ${task} had before`);
+    await state.noteProtected(task, sharedWith(identity));
   }
 }
 
 /** @throws ClientError `PROTECTION_REFUSED` */
 function agreed<T>(judged: Judged<T>): T {
   if (judged.kind === 'agreed') return judged.value;
-  throw new ClientError('PROTECTION_REFUSED', `${judged.code}: ${judged.why}`);
+  throw refused(`${judged.code}: ${judged.why}`);
+}
+
+function refused(why: string): ClientError {
+  return new ClientError('PROTECTION_REFUSED', why);
 }

@@ -3,6 +3,7 @@
  * one, one that dies in between, and one that lies about the round.
  */
 import {
+  DEFAULT_AGGREGATOR_FLOOR,
   encodeSession,
   encodeSharesSession,
   layoutOf,
@@ -266,10 +267,10 @@ describe('shares', () => {
   test('a round through to its mean', async () => {
     const { session, invitation } = invite();
     const rosterKeys = { coordinator: COORDINATOR.publicKey };
-    const floor = DEFAULT_POLICY.secagg;
+    const floor = DEFAULT_AGGREGATOR_FLOOR;
     const opened = openAggregator(
       invitation,
-      { client: aggregator.client, identity: key, rosterKeys, floor },
+      { client: aggregator.client, identity: key, rosterKeys, floor, now: 1_899_999_000_000 },
       systemRandom,
     );
     if (opened.kind === 'refused') throw new Error(opened.code);
@@ -306,6 +307,11 @@ describe('shares', () => {
     ['another round', { round: parseRoundId('mnist.4').id }, {}],
     ['a sum of nearly nobody', { minimumSurvivors: 2 }, {}],
     ['another aggregator than the pinned one', {}, { aggregator: COORDINATOR.publicKey }],
+    [
+      'another aggregator than that of the assignment',
+      { aggregator: { ...aggregator, client: newClientId(systemRandom) } },
+      {},
+    ],
     ['a roster that is not the pinned authority’s', {}, { authority: key.publicKey }],
   ])('an invitation to %s is refused before anything is trained', async (_, change, pins) => {
     const { invitation } = invite(change);
@@ -314,6 +320,51 @@ describe('shares', () => {
     const refused = new SharedUpdates(means).agree(shared, layout, signal);
     await expect(refused).rejects.toMatchObject({ code: 'PROTECTION_REFUSED' });
     expect(member.events).toEqual([]);
+  });
+
+  test('an aggregator that changes within a task is noticed, also by a client that has pinned none', async () => {
+    const [member] = members as [Member];
+    const agree = (change: Partial<SharesSession>): Promise<Hiding> =>
+      new SharedUpdates(member.means(callsOf(invite(change).invitation, new Uint8Array(0)))).agree(
+        shared,
+        layout,
+        signal,
+      );
+    // As an earlier version noted it: then the first that comes is the one.
+    await member.state.noteProtected(shared.task, 'shares');
+    await expect(agree({})).rejects.toMatchObject({ message: expect.stringContaining('SECAGG_MALFORMED') });
+    await member.restart();
+    const other = { client: aggregator.client, identity: generateSigningKey(systemRandom).publicKey };
+    await expect(agree({ aggregator: other })).rejects.toMatchObject({
+      code: 'PROTECTION_REFUSED',
+      message: expect.stringContaining('is not the aggregator that mnist had before'),
+    });
+    await expect(agree({})).rejects.toMatchObject({ message: expect.stringContaining('SECAGG_MALFORMED') });
+    expect(member.events.map(({ kind }) => kind)).toEqual(['sharing', 'sharing']);
+  });
+
+  test('a device that has an authority pinned, from whichever run, takes nobody’s word for the aggregator', async () => {
+    const authority = generateSigningKey(systemRandom);
+    const cohort = members.map(({ client, state }) => ({ client, identity: state.key.publicKey }));
+    const roster = signRoster(authority, 1, cohort);
+    const { session } = invite({ roster: readRoster(roster).digest });
+    const invitation = { session: encodeSharesSession(session), roster };
+    const [member] = members as [Member];
+    // The floor is that of a run without flags.
+    const pins = { authority: authority.publicKey };
+    const agree = (more: Partial<Membership>): Promise<Hiding> =>
+      new SharedUpdates(member.means(callsOf(invitation, new Uint8Array(0)), { ...pins, ...more })).agree(
+        shared,
+        layout,
+        signal,
+      );
+    await expect(agree({})).rejects.toMatchObject({ message: expect.stringContaining('SECAGG_POLICY') });
+    expect(member.events).toEqual([]);
+    await expect(agree({ aggregator: key.publicKey })).rejects.toMatchObject({
+      message: expect.stringContaining('SECAGG_MALFORMED'),
+    });
+    const trust = { roster: 'authority', aggregator: 'pinned' };
+    expect(member.events).toMatchObject([{ kind: 'sharing', trust }]);
   });
 
   test('a key that the aggregator did not sign is refused', async () => {

@@ -1,8 +1,9 @@
+import { parseClientId } from '@carapace/aggregation';
 import type { Assignment, Protection } from '@carapace/aggregation';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_POLICY, objection } from '../src/policy.ts';
 import type { Policy } from '../src/policy.ts';
-import { ASSIGNMENT } from './fixtures.ts';
+import { ASSIGNMENT, COORDINATOR, MEMBERSHIP } from './fixtures.ts';
 
 const POLICY: Policy = { ...DEFAULT_POLICY, protections: ['clear'], maxEpochs: 5, maxParameters: 10 };
 
@@ -19,7 +20,7 @@ describe('what the device takes part in', () => {
     ['the most parameters, in one tensor', withShapes([2, 5])],
     ['the most parameters, in several', withShapes([3], [3, 2], [])],
   ])('%s', (_name, assignment) => {
-    expect(objection(POLICY, assignment)).toBeNull();
+    expect(objection(POLICY, assignment, MEMBERSHIP)).toBeNull();
   });
 });
 
@@ -34,14 +35,26 @@ describe('what it declines, with figure and limit', () => {
       'this device does not take part with the protection none',
     ],
   ])('%s', (_name, assignment, reason) => {
-    expect(objection(POLICY, assignment)?.replaceAll("'", '’')).toContain(reason);
+    expect(objection(POLICY, assignment, MEMBERSHIP)?.replaceAll("'", '’')).toContain(reason);
   });
 
   test('a device that takes no protection at all takes no part', () => {
-    expect(objection({ ...POLICY, protections: [] }, ASSIGNMENT)).not.toBeNull();
+    expect(objection({ ...POLICY, protections: [] }, ASSIGNMENT, MEMBERSHIP)).not.toBeNull();
   });
 });
 
+test('shares are taken where nothing is sent in the clear with a pinned aggregator alone: another may be the coordinator', () => {
+  const aggregator = parseClientId('cl_aaaaaaaaaaaaaaaaaaaaaaaaaa');
+  const shared: Assignment = {
+    ...ASSIGNMENT,
+    protection: { kind: 'shares', clip: 1, bits: 16, aggregator, stepSeconds: 60, privacy: null },
+  };
+  const hiding: Policy = { ...DEFAULT_POLICY, protections: ['secagg', 'shares'] };
+  expect(objection(DEFAULT_POLICY, shared, MEMBERSHIP)).toBeNull();
+  expect(objection(hiding, shared, MEMBERSHIP)).toContain('pin it (--aggregator)');
+  expect(objection(hiding, shared, { ...MEMBERSHIP, aggregator: COORDINATOR.publicKey })).toBeNull();
+});
+
 test('the default policy takes an everyday assignment', () => {
-  expect(objection(DEFAULT_POLICY, ASSIGNMENT)).toBeNull();
+  expect(objection(DEFAULT_POLICY, ASSIGNMENT, MEMBERSHIP)).toBeNull();
 });

@@ -124,7 +124,7 @@ export interface Records {
     step: ProtocolMessage['step'],
     except: readonly number[],
   ): Promise<ProtocolMessage[]>;
-  /** The session, and every message of it. */
+  /** The session, every message of it, and the deposits beside the updates of its round. */
   deleteSession(round: RoundId): Promise<void>;
   /** Those of all rounds that have ended. */
   deleteEndedSessions(): Promise<void>;
@@ -419,6 +419,8 @@ export interface BlobStore {
   upload(key: string): Promise<PendingUpload>;
   /** Drops pending uploads that were not touched since `before`. @returns how many */
   sweepUploads(before: Instant): Promise<number>;
+  /** Drops blobs that got their name before `before` and are not `wanted`. @returns how many */
+  sweepBlobs(before: Instant, wanted: (digest: Digest) => boolean): Promise<number>;
 }
 
 export interface PendingUpload {

@@ -94,6 +94,48 @@ describe('blobs', () => {
   });
 });
 
+describe('what nobody wants', () => {
+  const HOUR = 3_600_000;
+  const age = (path: string, ms: number): void => {
+    const at = new Date(Date.now() - ms);
+    utimesSync(path, at, at);
+  };
+
+  test('is swept when it is old, by its digest; what is young, wanted, pending or no blob stays', async () => {
+    const [old, young, wanted] = [
+      await blobs.put(bytesOf(1)),
+      await blobs.put(bytesOf(2)),
+      await blobs.put(bytesOf(3)),
+    ];
+    const pending = await blobs.upload('pending');
+    await pending.append(chunks(bytesOf(4)), 4);
+    const strange = join(directory, old.slice(0, 2), old.slice(2, 4), 'README');
+    writeFileSync(strange, '');
+    for (const path of [pathOf(old), pathOf(wanted), strange, join(directory, 'pending', 'pending.part')])
+      age(path, 2 * HOUR);
+    expect(await blobs.sweepBlobs(Date.now() - HOUR, (digest) => digest === wanted)).toBe(1);
+    expect(await Promise.all([old, young, wanted].map((digest) => blobs.has(digest)))).toEqual([false, true, true]);
+    expect(files()).toContain(strange);
+    expect((await blobs.upload('pending')).received).toBe(4);
+    await blobs.delete(wanted);
+    expect(await blobs.sweepBlobs(Date.now() + HOUR, () => false)).toBe(1);
+  });
+
+  test('counts its age from its name: an upload that lay for days is as young as any', async () => {
+    const bytes = bytesOf(100);
+    const pending = await blobs.upload('slow');
+    await pending.append(chunks(bytes), bytes.length);
+    age(join(directory, 'pending', 'slow.part'), 50 * HOUR);
+    expect(await pending.commit(digestOf(bytes))).toBe(true);
+    expect(await blobs.sweepBlobs(Date.now() - HOUR, () => false)).toBe(0);
+    expect(await blobs.has(digestOf(bytes))).toBe(true);
+  });
+
+  test('is nothing in an empty store', async () => {
+    expect(await blobs.sweepBlobs(Date.now(), () => false)).toBe(0);
+  });
+});
+
 describe('uploads', () => {
   test('any cut into chunks and reopenings gives the whole', async () => {
     const cuts = fc.array(fc.tuple(fc.uint8Array({ maxLength: 400 }), fc.uint8Array({ maxLength: 9 }), fc.boolean()), {

@@ -1,5 +1,5 @@
 /** What only the embedded database has: one process per directory, one session for many clients, a disk of its own. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openEmbedded } from '../src/adapters/store/embedded/open-embedded.ts';
 import type { OpenedPool } from '../src/adapters/store/embedded/open-embedded.ts';
+import { migrate } from '../src/adapters/store/migrate.ts';
 import { openStore } from '../src/adapters/store/open-store.ts';
 import { embeddedDirectory, openTestStore } from '../testing/index.ts';
 import type { TestStore } from '../testing/index.ts';
@@ -386,5 +387,44 @@ describe('closing', () => {
     });
     await sleep(0);
     expect(await store.listTasks()).toEqual([]);
+  });
+});
+
+describe('records of an earlier version', () => {
+  const folder = new URL('../src/adapters/store/migrations/', import.meta.url);
+  const shipped = readdirSync(folder)
+    .sort()
+    .map((name) => ({ number: Number(name.slice(0, 4)), name, sql: readFileSync(new URL(name, folder), 'utf8') }));
+
+  test('0003: the plans of running rounds say who uncovers the sum; rounds that ended are left as they are', async () => {
+    const { pool, close } = await openEmbedded(await records(), { onLost: () => undefined, onError: () => undefined });
+    try {
+      await migrate(pool, shipped.slice(0, 2));
+      const states: readonly object[] = [
+        { kind: 'collecting', plan: { target: 4, stepMs: 3_000 }, selected: 4 },
+        { kind: 'collecting', plan: { target: 4, stepMs: null }, selected: 4 },
+        { kind: 'completed', reported: 4 },
+      ];
+      for (const [i, state] of states.entries()) {
+        await pool.query(
+          `INSERT INTO tasks (id, document, status, created_at, updated_at) VALUES ($1, '{}', 'active', 1, 1)`,
+          [`t${i}`],
+        );
+        await pool.query(
+          `INSERT INTO rounds (id, task, number, base_version, kind, state, created_at, updated_at)
+           VALUES ($1, $2, 1, 1, $3, $4, 1, 1)`,
+          [`t${i}.1`, `t${i}`, (state as { kind: string }).kind, JSON.stringify(state)],
+        );
+      }
+      await migrate(pool, shipped.slice(0, 3));
+      const { rows } = await pool.query<{ state: unknown }>('SELECT state FROM rounds ORDER BY id');
+      expect(rows.map(({ state }) => state)).toEqual([
+        { kind: 'collecting', plan: { target: 4, protocol: { by: 'cohort', stepMs: 3_000 } }, selected: 4 },
+        { kind: 'collecting', plan: { target: 4, protocol: null }, selected: 4 },
+        { kind: 'completed', reported: 4 },
+      ]);
+    } finally {
+      await close();
+    }
   });
 });

@@ -22,6 +22,7 @@ export const DOMAINS = {
   secaggSurvivors: 'carapace/v1/secagg/consistency',
   sharesSession: 'carapace/v1/shares/session',
   sharesKey: 'carapace/v1/shares/aggregator-key',
+  sharesPayload: 'carapace/v1/shares/payload',
   sharesDeposit: 'carapace/v1/shares/deposit',
   sharesSealing: 'carapace/v1/shares/sealing-key',
   sharesMask: 'carapace/v1/shares/mask',

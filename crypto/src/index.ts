@@ -21,7 +21,7 @@ export { exchangeKeyFromSecret, generateExchangeKey, parseExchangePublicKey } fr
 export type { ExchangeKey, ExchangePublicKey } from './key-agreement.ts';
 export { keyStream } from './key-stream.ts';
 export type { KeyStream } from './key-stream.ts';
-export { addMask, addMasks, MASK_SEED_BYTES, removeMasks, subtractMask } from './mask-stream.ts';
+export { addMask, addMaskInParts, addMasks, MASK_SEED_BYTES, removeMasks, subtractMask } from './mask-stream.ts';
 export type { SignedSeed } from './mask-stream.ts';
 export { discreteGaussian, discreteLaplace, skellam } from './noise/integer-noise.ts';
 export type { IntegerNoise, Sampler } from './noise/integer-noise.ts';

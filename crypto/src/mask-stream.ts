@@ -34,6 +34,9 @@ export function addMasks(words: BigUint64Array, masks: readonly SignedSeed[]): v
   }
 }
 
+/** Words between two rests: about ten milliseconds of work. */
+const REST_WORDS = 2 ** 20;
+
 /** words := words + mask(seed), modulo 2^64. @throws CryptoError `KEY_MALFORMED` */
 export function addMask(words: BigUint64Array, seed: Uint8Array): void {
   addMasks(words, [{ seed, sign: 1 }]);
@@ -62,4 +65,15 @@ function openStream({ seed, sign }: SignedSeed): MaskStream {
   if (seed.length !== MASK_SEED_BYTES) throw new CryptoError('KEY_MALFORMED', 'a mask seed has 32 bytes');
   const cipher = createCipheriv('aes-128-ctr', importSecret(seed.subarray(0, 16)), seed.subarray(16));
   return { operation: sign > 0 ? 'add' : 'subtract', next: (zeros) => cipher.update(zeros) };
+}
+
+/** {@link addMask} in steps, with a rest after each, so that a long vector keeps nobody waiting. @throws CryptoError `KEY_MALFORMED` */
+export function* addMaskInParts(words: BigUint64Array, seed: Uint8Array): Generator<undefined, void> {
+  const { next, operation } = openStream({ seed, sign: 1 });
+  for (let at = 0; at < words.length; at += REST_WORDS) {
+    eachPart(words.subarray(at, at + REST_WORDS), (part) =>
+      part.combine(operation, next(ZERO.subarray(0, part.length))),
+    );
+    yield;
+  }
 }

@@ -1,5 +1,6 @@
 import {
   addMask,
+  addMaskInParts,
   addMasks,
   addToWords,
   concatBytes,
@@ -41,6 +42,18 @@ function slowMask(seed: Uint8Array, length: number): bigint[] {
   const stream = cipher.update(new Uint8Array(8 * length));
   return Array.from({ length }, (_, i) => stream.readBigUInt64LE(8 * i));
 }
+
+test.each([1, 2 ** 20, 2 ** 20 + 1, 2 ** 21 + 8193])(
+  'in parts, %i words get the same mask, with a rest after each',
+  (length) => {
+    const seed = seededRandom(length).bytes(MASK_SEED_BYTES);
+    const [atOnce, inParts] = [new BigUint64Array(length).fill(7n), new BigUint64Array(length).fill(7n)];
+    addMask(atOnce, seed);
+    const rests = [...addMaskInParts(inParts, seed)].length;
+    expect(rests).toBe(Math.ceil(length / 2 ** 20));
+    expect(Buffer.from(inParts.buffer).equals(Buffer.from(atOnce.buffer))).toBe(true);
+  },
+);
 
 test('adding is addition modulo 2^64 with the signs, and removing undoes it, at every length about the part and any number of masks', () => {
   const length = fc.constantFrom(0, 1, 2, 100, 8191, 8192, 8193, 16384, 20000);

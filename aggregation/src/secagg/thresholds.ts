@@ -9,6 +9,9 @@ import { sparseFlaw, sparseGraphAgainstCoordinator } from './sparse-graph.ts';
 /** Shares are numbered by one byte, and above this the complete graph costs more than it gives. */
 export const COMPLETE_GRAPH_LIMIT = 255;
 
+/** Messages number the members with 16 bits, and count them with as many. */
+export const MOST_CLIENTS = 0xffff;
+
 export interface Thresholds {
   /** t: shares that recover a secret; fewer clients at the end and the round is abandoned. */
   readonly threshold: number;
@@ -36,6 +39,7 @@ const ABORT_BITS = 20;
  * shares; a round with that many drop-outs fails with probability at most 2^-20. @throws AggregationError `SECAGG_PARAMETERS`
  */
 export function thresholdsFor(clients: number): Thresholds {
+  if (clients > MOST_CLIENTS) throw refused(`a cohort of ${clients}, at most ${MOST_CLIENTS} can be numbered`);
   if (clients > COMPLETE_GRAPH_LIMIT) return sparseThresholdsFor(clients);
   const threshold = Math.min(clients, Math.floor((2 * clients) / 3) + 1);
   const colluding = Math.max(0, Math.min(2 * threshold - clients - 1, threshold - 2));
@@ -55,7 +59,7 @@ function sparseThresholdsFor(clients: number): Thresholds {
 /** Called where a task or a round is made, and again by every client. @throws AggregationError `SECAGG_PARAMETERS` */
 export function checkThresholds(clients: number, thresholds: Thresholds): void {
   const { threshold: t, minimumSurvivors, colluding: c, neighbours } = thresholds;
-  if (clients < 2) throw refused(`a cohort of ${clients}`);
+  if (clients < 2 || clients > MOST_CLIENTS) throw refused(`a cohort of ${clients}`);
   if (clients > COMPLETE_GRAPH_LIMIT || neighbours !== undefined) {
     checkSparse(clients, thresholds);
     return;

@@ -27,11 +27,6 @@ export function wordMask(format: LaneFormat): VectorMask {
   };
 }
 
-/** An empty sum of words. */
-export function wordSum(form: WordLanes): PayloadSum {
-  return new WordSum(form);
-}
-
 class WordSum implements PayloadSum {
   readonly #form: WordLanes;
   readonly #words: BigUint64Array<ArrayBuffer>;

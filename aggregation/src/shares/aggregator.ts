@@ -4,17 +4,14 @@
  * a session, and the same request again with the same bytes.
  */
 import {
-  addMasks,
+  addMaskInParts,
   DOMAINS,
   equalBytes,
   exchangeKeyFromSecret,
   openSealed,
   parseExchangePublicKey,
-  Reader,
   sha256,
-  utf8,
   verify,
-  Writer,
 } from '@carapace/crypto';
 import type { ExchangeKey, PublicKey, RandomSource, SigningKey } from '@carapace/crypto';
 import { CryptoError } from '@carapace/crypto';
@@ -22,11 +19,11 @@ import type { ClientId } from '../ids.ts';
 import type { RosterKeys, RosterTrust } from '../secagg/roster.ts';
 import { refusalOf, Stop } from '../secagg/stop.ts';
 import type { Refused } from '../secagg/stop.ts';
-import { invalid, total } from '../secagg/wire/frame.ts';
+import type { AggregatorState, KeptAggregation } from './aggregator-state.ts';
 import { aggregatorKeyText, depositAssociated, depositKeyOf, depositText, shareSeedOf } from './derivation.ts';
-import { judgeShares, readSharesSession } from './floor.ts';
-import type { SharesFloor } from './floor.ts';
-import { encodeSharesSession, decodeSharesSession, shareBytes, sharesContextOf } from './session.ts';
+import { judgeCost, judgeShares, readSharesSession } from './floor.ts';
+import type { AggregatorFloor } from './floor.ts';
+import { shareBytes, sharesContextOf } from './session.ts';
 import type { SharesSession } from './session.ts';
 import { encodeAggregatorKey } from './wire/aggregator-key.ts';
 import type { Deposit } from './wire/share-input.ts';
@@ -37,25 +34,15 @@ export interface AggregatorStanding {
   readonly client: ClientId;
   readonly identity: SigningKey;
   readonly rosterKeys: RosterKeys;
-  readonly floor: SharesFloor;
-}
-
-/** To be durable before a word of it is sent; it holds the secret of the round. */
-export interface AggregatorState {
-  readonly session: SharesSession;
-  /** X25519; null once the sum was told: what was sealed for it is then sealed for ever. */
-  readonly secret: Uint8Array | null;
-  /** The key's message to the coordinator. */
-  readonly outbox: Uint8Array;
-  /** SHA-256 of the one request that is answered; null as long as none came. */
-  readonly answered: Uint8Array | null;
+  readonly floor: AggregatorFloor;
+  /** Milliseconds since the epoch, by its own clock. */
+  readonly now: number;
 }
 
 export type AggregatorOutcome<T> = ({ readonly kind: 'done' } & T) | ({ readonly kind: 'refused' } & Refused);
 
-const MAGIC = utf8('CRSG');
-const FORMAT = 1;
-const NONE = new Uint8Array(0);
+/** Of members whose shares do not open, in a text for people. */
+const MOST_NAMED = 20;
 
 /** A key for a session that the aggregator is willing to sum. */
 export function openAggregator(
@@ -66,6 +53,7 @@ export function openAggregator(
   try {
     const session = readSharesSession(invitation.session);
     const trust = judgeShares(session, invitation.roster, standing.rosterKeys, standing.floor);
+    judgeCost(session, standing.floor, standing.now);
     if (session.aggregator.client !== standing.client || !isOwn(session, standing.identity.publicKey))
       throw new Stop('SECAGG_MEMBER', 'the session names another aggregator');
     const secret = random.bytes(32);
@@ -73,88 +61,50 @@ export function openAggregator(
     const context = sharesContextOf(session);
     const signature = standing.identity.sign(DOMAINS.sharesKey, aggregatorKeyText(context, sealingKey));
     const outbox = encodeAggregatorKey(context, { sealingKey, signature });
-    return { kind: 'done', state: { session, secret, outbox, answered: null }, trust };
+    return { kind: 'done', state: { kind: 'keyed', session, secret, outbox, answered: null }, trust };
   } catch (error) {
     return { kind: 'refused', ...refusalOf(error) };
   }
 }
 
+export type TakenRequest =
+  | {
+      readonly kind: 'done';
+      readonly state: AggregatorState;
+      /** By member. */
+      readonly seeds: ReadonlyMap<number, Uint8Array>;
+      /** How many were asked for: the others' shares do not open. */
+      readonly asked: number;
+    }
+  /** `unopened`: members whose shares do not open, where that is why. */
+  | ({ readonly kind: 'refused'; readonly unopened: readonly number[] } & Refused);
+
 /** What a request asks for, judged and committed to: the state is to be durable before {@link sumShares} is sent. */
-export function takeRequest(
-  state: AggregatorState,
-  request: Uint8Array,
-): AggregatorOutcome<{
-  readonly state: AggregatorState;
-  /** By member. */
-  readonly seeds: ReadonlyMap<number, Uint8Array>;
-  /** How many were asked for: the others' shares do not open. */
-  readonly asked: number;
-}> {
+export function takeRequest(state: KeptAggregation, request: Uint8Array): TakenRequest {
   try {
+    if (state.kind === 'forgotten') throw new Stop('SECAGG_DUPLICATE', 'the sum of this session was told before');
     const digest = sha256(request);
     if (state.answered !== null && !equalBytes(state.answered, digest))
       throw new Stop('SECAGG_DUPLICATE', 'another sum of this session was asked for before');
-    if (state.secret === null) throw new Stop('SECAGG_DUPLICATE', 'the sum of this session was told before');
     const deposits = decodeSumRequest(sharesContextOf(state.session), request);
     const seeds = openDeposits(state.session, state.secret, deposits);
-    const { minimumSurvivors } = state.session;
-    if (seeds.size < minimumSurvivors)
-      throw new Stop('SECAGG_COHORT_SMALL', `${seeds.size} shares open, at least ${minimumSurvivors} wanted`);
+    if (seeds.size < state.session.minimumSurvivors) return tooFew(state.session, deposits, seeds);
     return { kind: 'done', state: { ...state, answered: digest }, seeds, asked: deposits.length };
   } catch (error) {
-    return { kind: 'refused', ...refusalOf(error) };
+    return { kind: 'refused', unopened: [], ...refusalOf(error) };
   }
 }
 
-/** The sum of the shares that the seeds stand for, member after member, so that a caller may rest in between. */
+/** The sum of the shares that the seeds stand for, member after member and part after part, so that a caller may rest in between. */
 export function* sumShares(
   session: SharesSession,
   seeds: ReadonlyMap<number, Uint8Array>,
 ): Generator<undefined, Uint8Array<ArrayBuffer>> {
   const words = new BigUint64Array(shareBytes(session) / 8);
   for (const seed of seeds.values()) {
-    addMasks(words, [{ seed, sign: 1 }]);
-    yield;
+    yield* addMaskInParts(words, seed);
   }
   return encodeShareSum(sharesContextOf(session), { members: [...seeds.keys()], sum: new Uint8Array(words.buffer) });
-}
-
-/** After the coordinator has the sum: nothing is left with which a share could be opened. */
-export function forgetSecret(state: AggregatorState): AggregatorState {
-  return { ...state, secret: null };
-}
-
-export function encodeAggregatorState({ session, secret, outbox, answered }: AggregatorState): Uint8Array<ArrayBuffer> {
-  const writer = new Writer()
-    .bytes(MAGIC)
-    .u8(FORMAT)
-    .blob(encodeSharesSession(session))
-    .blob(secret ?? NONE);
-  return writer
-    .blob(outbox)
-    .blob(answered ?? NONE)
-    .finish();
-}
-
-/** @throws AggregationError `MESSAGE_INVALID` or `SECAGG_PARAMETERS` */
-export function decodeAggregatorState(bytes: Uint8Array): AggregatorState {
-  return total('the state of an aggregator', () => {
-    const reader = new Reader(bytes);
-    if (!equalBytes(reader.bytes(4), MAGIC) || reader.u8() !== FORMAT) throw invalid('no CRSG of this format');
-    const session = decodeSharesSession(reader.blob(reader.remaining));
-    const secret = read32(reader);
-    const outbox = reader.blob(reader.remaining);
-    const answered = read32(reader);
-    reader.end();
-    return { session, secret, outbox, answered };
-  });
-}
-
-function read32(reader: Reader): Uint8Array | null {
-  const bytes = reader.blob(32);
-  if (bytes.length === 0) return null;
-  if (bytes.length !== 32) throw invalid('a secret, or a digest, has 32 bytes');
-  return bytes;
 }
 
 /** Seeds of the shares by member. One that is not signed or does not open is left out: its client made it so, or the coordinator did. */
@@ -170,6 +120,20 @@ function openDeposits(
     if (seed !== undefined) seeds.set(deposit.member, seed);
   }
   return seeds;
+}
+
+/** With the members named: whoever made such a deposit can have ended the round. */
+function tooFew(
+  { minimumSurvivors }: SharesSession,
+  deposits: readonly Deposit[],
+  seeds: ReadonlyMap<number, Uint8Array>,
+): TakenRequest {
+  const unopened = deposits.map(({ member }) => member).filter((member) => !seeds.has(member));
+  const named = unopened.slice(0, MOST_NAMED).join(', ');
+  const more = unopened.length > MOST_NAMED ? ` and ${unopened.length - MOST_NAMED} more` : '';
+  const whose = unopened.length === 0 ? '' : `; not those of the members ${named}${more}`;
+  const why = `${seeds.size} shares open, at least ${minimumSurvivors} wanted${whose}`;
+  return { kind: 'refused', code: 'SECAGG_COHORT_SMALL', why, unopened };
 }
 
 function openDeposit(session: SharesSession, own: ExchangeKey, deposit: Deposit): Uint8Array | undefined {

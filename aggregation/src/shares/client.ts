@@ -9,10 +9,8 @@ import {
   DOMAINS,
   equalBytes,
   exchangeKeyFromSecret,
-  packLanes,
   parseExchangePublicKey,
   seal,
-  sha256,
   verify,
 } from '@carapace/crypto';
 import type { ExchangePublicKey, PublicKey, RandomSource, SigningKey } from '@carapace/crypto';
@@ -21,13 +19,21 @@ import { checkLanes } from '../secagg/quantiser.ts';
 import type { RosterKeys } from '../secagg/roster.ts';
 import { refusalOf, Stop } from '../secagg/stop.ts';
 import type { Refused } from '../secagg/stop.ts';
-import { aggregatorKeyText, depositAssociated, depositKeyOf, depositText, shareSeedOf } from './derivation.ts';
+import { checkedWords } from './checked-words.ts';
+import {
+  aggregatorKeyText,
+  depositAssociated,
+  depositKeyOf,
+  depositText,
+  payloadDigestOf,
+  shareSeedOf,
+} from './derivation.ts';
 import { judgeAggregator, judgeShares, readSharesSession } from './floor.ts';
 import type { SharesFloor, SharesTrust } from './floor.ts';
 import { sharesContextOf, sharesLanesOf, wordLanesOf } from './session.ts';
 import type { SharesSession } from './session.ts';
 import { decodeAggregatorKey } from './wire/aggregator-key.ts';
-import { encodeShareInput, SEED_BYTES } from './wire/share-input.ts';
+import { encodeShareInput, NONCE_BYTES, SEED_BYTES } from './wire/share-input.ts';
 
 /** What the client knows by itself; the model's digests are of the bytes it received, not of what it was told. */
 export interface SharesStanding {
@@ -59,7 +65,7 @@ export function joinShares(
   return judged(() => {
     const session = readSharesSession(invitation.session);
     const roster = judgeShares(session, invitation.roster, standing.rosterKeys, standing.floor);
-    const aggregator = judgeAggregator(session, standing.aggregator, standing.floor);
+    const aggregator = judgeAggregator(session, standing.aggregator, roster, standing.floor);
     const { model, work, values } = session;
     if (model !== standing.model || work !== standing.work || values !== standing.values)
       throw new Stop('SECAGG_MODEL', 'the session is about another model than the one received');
@@ -96,17 +102,18 @@ export function encodeShares(
   checkLanes(lanes, sharesLanesOf(session));
   const context = sharesContextOf(session);
   const seed = random.bytes(SEED_BYTES);
-  const words = packLanes(lanes, wordLanesOf(session));
+  const words = checkedWords(lanes, wordLanesOf(session));
   addMasks(words, [{ seed: shareSeedOf(context, seed, member), sign: -1 }]);
   const payload = new Uint8Array(words.buffer);
-  const payloadDigest = sha256(payload);
+  const nonce = random.bytes(NONCE_BYTES);
+  const payloadDigest = payloadDigestOf(nonce, payload);
   const own = exchangeKeyFromSecret(random.bytes(32));
   const ephemeralKey = own.publicKey;
   const key = depositKeyOf(context, own, sealingKey, { ephemeralKey, sealingKey });
   const sealedSeed = seal(key, seed, depositAssociated(context, member, payloadDigest), random);
   const unsigned = { member, payloadDigest, ephemeralKey, sealedSeed };
   const signature = identity.sign(DOMAINS.sharesDeposit, depositText(context, unsigned));
-  return encodeShareInput(context, { deposit: { ...unsigned, signature }, payload });
+  return encodeShareInput(context, { deposit: { ...unsigned, signature }, nonce, payload });
 }
 
 /** A refusal as a value; what is no fault of the peer is thrown on. */

@@ -2,12 +2,12 @@
  * The coordinator's half of shares mode: it holds one share of every input, and learns the sum when the aggregator tells it the
  * sum of the others. Pure judgements over messages; what is kept of them is the shell's.
  */
-import { DOMAINS, equalBytes, sha256, verify } from '@carapace/crypto';
+import { DOMAINS, equalBytes, verify } from '@carapace/crypto';
 import type { Refused } from '../secagg/stop.ts';
 import { refusalOf, Stop } from '../secagg/stop.ts';
-import { wordSum } from '../secagg/word-mask.ts';
+import { CheckedSum } from './checked-words.ts';
 import { checkedAggregatorKey } from './client.ts';
-import { depositText } from './derivation.ts';
+import { depositText, payloadDigestOf } from './derivation.ts';
 import { shareBytes, sharesContextOf, wordLanesOf } from './session.ts';
 import type { SharesSession } from './session.ts';
 import { decodeShareInput, shareInputLength } from './wire/share-input.ts';
@@ -73,7 +73,7 @@ export interface SharesOpening {
 /** @param message the aggregator's; inputs of exactly its members are to be added. @throws Stop */
 export function openShares(session: SharesSession, asked: readonly number[], message: Uint8Array): SharesOpening {
   const { members, sum } = checkedSum(session, asked, message);
-  const total = wordSum(wordLanesOf(session));
+  const total = new CheckedSum(wordLanesOf(session));
   total.add(sum);
   const left = new Set(members);
   return {
@@ -86,7 +86,7 @@ export function openShares(session: SharesSession, asked: readonly number[], mes
     },
     open: () => {
       if (left.size > 0) throw new Error(`${left.size} inputs of the aggregator's sum were not added`);
-      return total.open([]);
+      return total.open(members.length);
     },
   };
 }
@@ -99,11 +99,11 @@ function checkedInput(
 ): ReturnType<typeof decodeShareInput> {
   const context = sharesContextOf(session);
   const input = decodeShareInput(context, message);
-  const { deposit, payload } = input;
+  const { deposit, nonce, payload } = input;
   if (deposit.member !== member) throw new Stop('SECAGG_MEMBER', `sent as member ${deposit.member} by ${member}`);
   if (payload.length !== shareBytes(session))
     throw new Stop('SECAGG_LENGTH', `a share of ${payload.length} bytes, not ${shareBytes(session)}`);
-  if (!equalBytes(deposit.payloadDigest, sha256(payload)))
+  if (!equalBytes(deposit.payloadDigest, payloadDigestOf(nonce, payload)))
     throw new Stop('SECAGG_SHARE_WRONG', 'the deposit was made for another share');
   const { identity } = session.cohort[member]!;
   if (!verify(identity, DOMAINS.sharesDeposit, depositText(context, deposit), deposit.signature))

@@ -1,5 +1,5 @@
 /** Every key and signed text of shares mode in one place, all bound to the context. */
-import { deriveKey, DOMAINS, Writer } from '@carapace/crypto';
+import { deriveKey, DOMAINS, sha256, Writer } from '@carapace/crypto';
 import type { ExchangeKey, ExchangePublicKey } from '@carapace/crypto';
 import { writeUnsigned } from './wire/share-input.ts';
 import type { Deposit } from './wire/share-input.ts';
@@ -23,6 +23,14 @@ export function depositKeyOf(
 ): Uint8Array<ArrayBuffer> {
   const info = new Writer().bytes(keys.ephemeralKey).bytes(keys.sealingKey).finish();
   return deriveKey(own.agree(peer), DOMAINS.sharesSealing, context, info);
+}
+
+/**
+ * Binds a deposit to the coordinator's share without telling anything about it to whoever has not the nonce (a commitment by hash, in
+ * the random-oracle model): the aggregator knows the mask, and would recognise a right guess of the input by a digest of the share alone.
+ */
+export function payloadDigestOf(nonce: Uint8Array, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+  return sha256(new Writer().text(DOMAINS.sharesPayload).bytes(nonce).blob(payload).finish());
 }
 
 /** What a sealed seed is bound to beside its key. */

@@ -2,7 +2,7 @@
 import { equalBytes } from '@carapace/crypto';
 import type { PublicKey } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
-import { judgeRoster } from '../secagg/floor.ts';
+import { DEFAULT_FLOOR, judgeRoster } from '../secagg/floor.ts';
 import type { ClientFloor } from '../secagg/floor.ts';
 import { openPinnedRoster } from '../secagg/pinned-roster.ts';
 import type { RosterKeys, RosterTrust } from '../secagg/roster.ts';
@@ -14,6 +14,26 @@ export type SharesFloor = Pick<
   ClientFloor,
   'minimumCohort' | 'minimumSurvivors' | 'acceptCoordinatorRoster' | 'rosterSerial'
 >;
+
+/** What an aggregator requires beside: what a session may cost it. */
+export interface AggregatorFloor extends SharesFloor {
+  /** The longest update vector that it adds up. */
+  readonly maxValues: number;
+  /** How far ahead of its own clock a session may end, milliseconds: it may have to keep the secret as long. */
+  readonly maxAheadMs: number;
+}
+
+const DAY_MS = 24 * 3_600_000;
+
+/** How long after its deadline a round is remembered: clocks differ. */
+export const AGGREGATION_KEPT_MS: number = DAY_MS;
+
+/** No task can ask for longer than 35 days. */
+export const DEFAULT_AGGREGATOR_FLOOR: AggregatorFloor = {
+  ...DEFAULT_FLOOR,
+  maxValues: 500_000_000,
+  maxAheadMs: 60 * DAY_MS,
+};
 
 /** Whose word a client has that the aggregator is nobody of the coordinator's. */
 export type AggregatorTrust =
@@ -59,15 +79,29 @@ export function judgeShares(
 }
 
 /**
- * @param pinned null where none is. Whoever does not take the coordinator's word for the clients does not for the aggregator either.
+ * What a session may cost an aggregator, and that it is not over: of one that is, nothing is remembered any more.
+ * @throws Stop `SECAGG_POLICY`
+ */
+export function judgeCost({ values, deadline }: SharesSession, floor: AggregatorFloor, now: number): void {
+  if (values > floor.maxValues)
+    throw new Stop('SECAGG_POLICY', `${values} values, at most ${floor.maxValues} are added up here`);
+  if (deadline > now + floor.maxAheadMs)
+    throw new Stop('SECAGG_POLICY', `a deadline ${deadline - now} ms ahead, at most ${floor.maxAheadMs} allowed`);
+  if (deadline + AGGREGATION_KEPT_MS < now) throw new Stop('SECAGG_POLICY', 'the session has ended long ago');
+}
+
+/**
+ * @param pinned null where none is
+ * @param roster whose word the client has for the others: whoever does not take the coordinator's for them does not for the aggregator either
  * @throws Stop `SECAGG_POLICY` for another than the pinned one
  */
 export function judgeAggregator(
   session: SharesSession,
   pinned: PublicKey | null,
+  roster: RosterTrust,
   { acceptCoordinatorRoster }: SharesFloor,
 ): AggregatorTrust {
-  if (pinned === null && acceptCoordinatorRoster) return 'coordinator';
+  if (pinned === null && roster === 'coordinator' && acceptCoordinatorRoster) return 'coordinator';
   if (pinned === null)
     throw new Stop('SECAGG_POLICY', 'no aggregator is pinned, and the coordinator’s word is not taken');
   if (equalBytes(session.aggregator.identity, pinned)) return 'pinned';

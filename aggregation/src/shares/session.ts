@@ -10,17 +10,16 @@ import { laneCount, laneFormat } from '../secagg/quantiser.ts';
 import type { LaneFormat, Quantiser } from '../secagg/quantiser.ts';
 import { readMembers, writeMembers } from '../secagg/roster.ts';
 import type { Member } from '../secagg/roster.ts';
+import { MOST_CLIENTS } from '../secagg/thresholds.ts';
 import { invalid, total } from '../secagg/wire/frame.ts';
-import { wordCount } from '../secagg/word-lanes.ts';
 import type { WordLanes } from '../secagg/word-lanes.ts';
+import { checkedWordCount } from './checked-words.ts';
 
 export const SHARES_VERSION = 1;
 
 /** Two inputs and their sum tell each of the two about the other. */
 export const SHARES_LEAST_CLIENTS = 3;
 
-/** Member numbers are 16 bits, and one is not used. */
-const MOST_CLIENTS = 0xffff;
 const MAGIC = utf8('CRSH');
 
 export interface SharesSession {
@@ -106,7 +105,7 @@ export function wordLanesOf(session: SharesSession): WordLanes {
 
 /** Length of either share of one input, and of their sums. */
 export function shareBytes(session: SharesSession): number {
-  return 8 * wordCount(wordLanesOf(session));
+  return 8 * checkedWordCount(wordLanesOf(session));
 }
 
 function read(reader: Reader): SharesSession {

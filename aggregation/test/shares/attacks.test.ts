@@ -1,14 +1,18 @@
 /** One of the three parties lies; the others fail closed. */
 import {
-  decodeAggregatorState,
+  AGGREGATION_KEPT_MS,
+  decodeAggregation,
   decodeDeposit,
   decodeSharesSession,
+  DEFAULT_AGGREGATOR_FLOOR,
   DEFAULT_FLOOR,
-  encodeAggregatorState,
+  dequantise,
+  encodeAggregation,
   encodeDeposit,
   encodeSharesSession,
   forgetSecret,
   joinShares,
+  laneCount,
   judgeAggregatorKey,
   judgeShareInput,
   judgeShareSum,
@@ -17,14 +21,16 @@ import {
   openAggregatorKey,
   openShares,
   sharesContextOf,
+  sharesLanesOf,
   signRoster,
   sumRequest,
   takeRequest,
 } from '@carapace/aggregation';
-import type { AggregatorState, Deposit, SharesSession } from '@carapace/aggregation';
+import type { AggregatorStanding, AggregatorState, Deposit, SharesSession } from '@carapace/aggregation';
 import {
   addUp,
   aggregatorOf,
+  aggregatorStandingOf,
   digestOf,
   inputOf,
   makeSharesWorld,
@@ -32,8 +38,11 @@ import {
 } from '@carapace/aggregation/testing';
 import type { SharesWorld } from '@carapace/aggregation/testing';
 import { fromHex, generateSigningKey } from '@carapace/crypto';
+import type { PublicKey } from '@carapace/crypto';
+import { seededRandom } from '@carapace/crypto/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { checkSharesSession } from '../../src/shares/session.ts';
 import { decodeAggregatorKey, encodeAggregatorKey } from '../../src/shares/wire/aggregator-key.ts';
 import { decodeShareInput, encodeShareInput } from '../../src/shares/wire/share-input.ts';
 import { decodeShareSum, encodeShareSum } from '../../src/shares/wire/share-sum.ts';
@@ -69,16 +78,16 @@ describe('a coordinator that proposes', () => {
         sharesStandingOf(world, 1, standing),
       ),
     );
-  const key = (change: Partial<SharesSession>, rosterBytes = roster, floor = DEFAULT_FLOOR): unknown =>
+  const key = (
+    change: Partial<SharesSession>,
+    rosterBytes = roster,
+    floor = DEFAULT_AGGREGATOR_FLOOR,
+    standing: Partial<AggregatorStanding> = {},
+  ): unknown =>
     code(
       openAggregator(
         { session: encodeSharesSession({ ...session, ...change }), roster: rosterBytes },
-        {
-          client: world.aggregator.client,
-          identity: world.aggregator.key,
-          rosterKeys: { authority: world.authority.publicKey, coordinator: world.authority.publicKey },
-          floor,
-        },
+        aggregatorStandingOf(world, { floor, ...standing }),
         world.random,
       ),
     );
@@ -99,6 +108,11 @@ describe('a coordinator that proposes', () => {
       { aggregator: { client: session.cohort[2]!.client, identity: world.aggregator.identity } },
       'SECAGG_POLICY',
     ],
+    [
+      'the key of a client as the aggregator’s',
+      { aggregator: { client: world.aggregator.client, identity: session.cohort[2]!.identity } },
+      'SECAGG_POLICY',
+    ],
   ] as const)('%s is refused by the client', (_, change, refusal) => {
     expect(join(change)).toBe(refusal);
   });
@@ -115,20 +129,40 @@ describe('a coordinator that proposes', () => {
   test('less than the floor of client or aggregator is refused', () => {
     expect(join({}, { floor: { ...DEFAULT_FLOOR, minimumCohort: N + 1 } })).toBe('SECAGG_POLICY');
     expect(join({}, { floor: { ...DEFAULT_FLOOR, minimumSurvivors: 4 } })).toBe('SECAGG_POLICY');
-    expect(key({}, roster, { ...DEFAULT_FLOOR, minimumSurvivors: 4 })).toBe('SECAGG_POLICY');
+    expect(key({}, roster, { ...DEFAULT_AGGREGATOR_FLOOR, minimumSurvivors: 4 })).toBe('SECAGG_POLICY');
+    expect(key({}, roster, { ...DEFAULT_AGGREGATOR_FLOOR, minimumCohort: N + 1 })).toBe('SECAGG_POLICY');
     expect(key({ minimumSurvivors: 2 })).toBe('SECAGG_POLICY');
-    expect(key({}, roster, { ...DEFAULT_FLOOR, rosterSerial: 2 })).toBe('SECAGG_ROSTER');
+    expect(key({}, roster, { ...DEFAULT_AGGREGATOR_FLOOR, rosterSerial: 2 })).toBe('SECAGG_ROSTER');
   });
 
   test('a session for another aggregator gets no key', () => {
     expect(key({ aggregator: itself })).toBe('SECAGG_MEMBER');
     expect(key({ aggregator: { ...itself, client: world.aggregator.client } })).toBe('SECAGG_MEMBER');
+    expect(key({ aggregator: { ...itself, identity: world.aggregator.identity } })).toBe('SECAGG_MEMBER');
+  });
+
+  test('a session that costs more than the aggregator gives gets no key', () => {
+    const floor = { ...DEFAULT_AGGREGATOR_FLOOR, maxValues: 10, maxAheadMs: 3_600_000 };
+    const { deadline } = session;
+    expect(key({}, roster, floor)).toMatchObject({ kind: 'done' });
+    expect(key({ values: 11 }, roster, floor)).toBe('SECAGG_POLICY');
+    expect(key({ values: 2 ** 31 })).toBe('SECAGG_POLICY');
+    expect(key({ deadline: deadline + 1 }, roster, floor)).toBe('SECAGG_POLICY');
+    expect(key({ deadline: Number.MAX_SAFE_INTEGER })).toBe('SECAGG_POLICY');
+    const day = deadline + AGGREGATION_KEPT_MS;
+    expect(key({}, roster, floor, { now: day })).toMatchObject({ kind: 'done' });
+    expect(key({}, roster, floor, { now: day + 1 })).toBe('SECAGG_POLICY');
+  });
+
+  test('a client that is in the cohort under another key takes no part', () => {
+    expect(join({}, { identity: stranger })).toBe('SECAGG_MEMBER');
   });
 
   test('without a pinned aggregator the client says whose word it takes', () => {
     const invitation = { session: encodeSharesSession(session), roster };
-    const trusting = joinShares(invitation, sharesStandingOf(world, 1, { aggregator: null }));
-    expect(trusting).toMatchObject({ value: { trust: { aggregator: 'coordinator', roster: 'authority' } } });
+    const rosterKeys = { coordinator: world.authority.publicKey };
+    const trusting = joinShares(invitation, sharesStandingOf(world, 1, { aggregator: null, rosterKeys }));
+    expect(trusting).toMatchObject({ value: { trust: { aggregator: 'coordinator', roster: 'coordinator' } } });
     expect(joinShares(invitation, sharesStandingOf(world, 1))).toMatchObject({
       value: { member: 1, trust: { aggregator: 'pinned' } },
     });
@@ -136,8 +170,13 @@ describe('a coordinator that proposes', () => {
 
   test('whoever does not take the coordinator’s word for the clients does not take it for the aggregator', () => {
     const floor = { ...DEFAULT_FLOOR, acceptCoordinatorRoster: false };
-    expect(join({}, { aggregator: null, floor })).toBe('SECAGG_POLICY');
     expect(join({}, { floor })).toMatchObject({ kind: 'agreed' });
+    // The authority is pinned: that is enough, whatever the floor of this run says.
+    expect(join({}, { aggregator: null })).toBe('SECAGG_POLICY');
+    expect(join({}, { aggregator: null, floor })).toBe('SECAGG_POLICY');
+    // Nor where the floor asks for an authority and none is pinned: then for nobody at all.
+    const rosterKeys = { coordinator: world.authority.publicKey };
+    expect(join({}, { aggregator: null, floor, rosterKeys })).toBe('SECAGG_ROSTER');
   });
 
   test('a key of its own in the place of the aggregator’s is refused', () => {
@@ -191,8 +230,26 @@ describe('a coordinator that asks', () => {
   test('after the sum was told gets nothing any more: the key is gone', () => {
     const { state, deposits } = advance(world);
     const request = sumRequest(session, deposits);
-    const told = forgetSecret(addUp(state, request).state);
-    expect(code(takeRequest(decodeAggregatorState(encodeAggregatorState(told)), request))).toBe('SECAGG_DUPLICATE');
+    const told = encodeAggregation(forgetSecret(addUp(state, request).state));
+    expect(code(takeRequest(decodeAggregation(told), request))).toBe('SECAGG_DUPLICATE');
+    expect(Buffer.from(told).includes(Buffer.from(state.secret))).toBe(false);
+    expect(told.length).toBeLessThan(64);
+  });
+
+  test('about too few that open is told whose do not, up to twenty', () => {
+    const { state, deposits } = advance(world);
+    const spoiled = deposits.map((deposit, i) =>
+      i < 2 ? deposit : { ...deposit, ephemeralKey: deposit.ephemeralKey.map(() => 0) },
+    );
+    expect(takeRequest(state, sumRequest(session, spoiled))).toMatchObject({
+      code: 'SECAGG_COHORT_SMALL',
+      why: '2 shares open, at least 3 wanted; not those of the members 2, 3, 4',
+    });
+    const many = makeSharesWorld('many', 25);
+    const strange = many.people.map((_, member) => ({ ...deposits[0]!, member }));
+    expect(takeRequest(aggregatorOf(many), sumRequest(many.session, strange))).toMatchObject({
+      why: expect.stringMatching(/members 0, 1, .*, 19 and 5 more$/),
+    });
   });
 
   test('after a refusal still gets the one sum it may have', () => {
@@ -242,6 +299,7 @@ describe('a client that lies', () => {
     ['under another number', 2, inputs[1]!, 'SECAGG_MEMBER'],
     ['with a share of another length', 1, encoded({ payload: input.payload.subarray(8) }), 'SECAGG_LENGTH'],
     ['with another share than it deposited for', 1, encoded({ payload: flipped(input.payload) }), 'SECAGG_SHARE_WRONG'],
+    ['with a nonce that does not open its digest', 1, encoded({ nonce: flipped(input.nonce) }), 'SECAGG_SHARE_WRONG'],
     [
       'without a signature of its own',
       1,
@@ -289,6 +347,37 @@ describe('an aggregator that lies', () => {
     expect(opening.open()).toBeUndefined();
   });
 
+  test('a sum of random words is no sum, also where every lane can be full', () => {
+    // 257 x 255 fills 16 bits, and four lanes fill a word: nothing but the last word can tell.
+    const full = makeSharesWorld('full', 257, { values: 499, quantiser: { clip: 1, bits: 8, maxWeight: 255 } });
+    const everybody = full.people.map((_, member) => member);
+    const key = aggregatorOf(full);
+    const ones = new Uint32Array(laneCount(sharesLanesOf(full.session))).fill(100);
+    const sent = everybody.map((member) => inputOf(full, member, ones, key.outbox));
+    const request = sumRequest(
+      full.session,
+      sent.map((bytes, member) => depositOf(full.session, member, bytes)),
+    );
+    const fullContext = sharesContextOf(full.session);
+    const told = decodeShareSum(fullContext, addUp(key, request).answer);
+    const open = (words: Uint8Array): Uint32Array | undefined => {
+      const opening = openShares(
+        full.session,
+        everybody,
+        encodeShareSum(fullContext, { members: told.members, sum: words }),
+      );
+      for (const member of everybody) opening.add(member, sent[member]!);
+      return opening.open();
+    };
+    const random = seededRandom('garbled').bytes(told.sum.length);
+    expect(open(random)).toBeUndefined();
+    // The last word right and the others random: nothing can tell, which is why the aggregator can spoil a sum.
+    random.set(told.sum.subarray(-8), random.length - 8);
+    expect(open(random)).toBeDefined();
+    const mean = dequantise(open(told.sum)!, 257, full.session.quantiser, sharesLanesOf(full.session));
+    expect(mean).toMatchObject({ weight: 257 * 100 });
+  });
+
   test('a set of inputs that is not the sum’s is never opened', () => {
     const opening = openShares(session, all, answer);
     for (const member of [0, 1, 2, 3]) opening.add(member, inputs[member]!);
@@ -306,15 +395,48 @@ describe('what is stored', () => {
 
   test('reads back, and any other bytes are told', () => {
     const answered = addUp(state, sumRequest(session, deposits)).state;
-    for (const kept of [state, answered]) expect(decodeAggregatorState(encodeAggregatorState(kept))).toEqual(kept);
+    const stages = [state, answered, forgetSecret(answered)];
+    for (const kept of stages) expect(decodeAggregation(encodeAggregation(kept))).toEqual(kept);
     expect(encodeDeposit(decodeDeposit(encodeDeposit(deposits[0]!)))).toEqual(encodeDeposit(deposits[0]!));
-    const bytes = encodeAggregatorState(answered);
-    fc.assert(
-      fc.property(fc.nat(bytes.length - 1), (length) => {
-        expect(() => decodeAggregatorState(bytes.subarray(0, length))).toThrow(/MESSAGE_INVALID/);
-      }),
-      { numRuns: 100 },
-    );
+    for (const bytes of stages.map(encodeAggregation)) {
+      fc.assert(
+        fc.property(fc.nat(bytes.length - 1), (length) => {
+          expect(() => decodeAggregation(bytes.subarray(0, length))).toThrow(/MESSAGE_INVALID/);
+        }),
+        { numRuns: 100 },
+      );
+      expect(() => decodeAggregation(new Uint8Array([...bytes, 0]))).toThrow(/MESSAGE_INVALID/);
+      expect(() => decodeAggregation(bytes.map((byte, i) => (i === 5 ? 3 : byte)))).toThrow(/MESSAGE_INVALID/);
+    }
+  });
+
+  test('a session is of 3 to 65,535 clients, and its sum of 3 at least and all at most', () => {
+    const members = Array.from({ length: 65_536 }, (_, i) => ({
+      client: `cl_${String(i).padStart(26, 'a')}` as (typeof session.cohort)[number]['client'],
+      identity: new Uint8Array(new Uint32Array(8).fill(i + 1).buffer) as Uint8Array as PublicKey,
+    }));
+    const taken = (clients: number, minimumSurvivors: number): unknown => {
+      try {
+        checkSharesSession({ ...session, cohort: members.slice(0, clients), minimumSurvivors });
+        return 'taken';
+      } catch (error) {
+        return code(error as object);
+      }
+    };
+    for (const [clients, minimum] of [
+      [3, 3],
+      [65_535, 3],
+      [65_535, 65_535],
+    ] as const)
+      expect([clients, minimum, taken(clients, minimum)]).toEqual([clients, minimum, 'taken']);
+    for (const [clients, minimum] of [
+      [2, 2],
+      [2, 3],
+      [3, 2],
+      [3, 4],
+      [65_536, 3],
+    ] as const)
+      expect([clients, minimum, taken(clients, minimum)]).toEqual([clients, minimum, 'SECAGG_PARAMETERS']);
   });
 
   test('a session has one spelling, and every part of it is in the context', () => {

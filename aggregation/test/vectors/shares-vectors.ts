@@ -15,6 +15,7 @@ import { addUp, aggregatorOf, inputOf, makeSharesWorld } from '@carapace/aggrega
 import { toHex } from '@carapace/crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { decodeShareInput } from '../../src/shares/wire/share-input.ts';
 
 interface Refusal {
   readonly what: string;
@@ -35,6 +36,8 @@ export interface SharesVectors {
   readonly lanes: readonly (readonly number[])[];
   /** Seeds of the aggregator's shares, as the key stream takes them, of the members in the sum. */
   readonly seeds: readonly string[];
+  /** That open the digests of the deposits; the coordinator alone has them. */
+  readonly nonces: readonly string[];
   readonly messages: Readonly<Record<string, string | readonly string[]>>;
   readonly sums: readonly number[];
   readonly refused: readonly Refusal[];
@@ -70,13 +73,14 @@ export function makeSharesVectors(): SharesVectors {
     session: encoded,
     roster: toHex(world.roster),
     context: toHex(sharesContextOf(session)),
-    aggregatorSecret: toHex(state.secret!),
+    aggregatorSecret: toHex(state.secret),
     identitySeeds: {
       aggregator: toHex(aggregator.key.exportSeed()),
       clients: people.map(({ key }) => toHex(key.exportSeed())),
     },
     lanes: lanes.map((values) => Array.from(values)),
     seeds: [...taken.seeds.values()].map(toHex),
+    nonces: inputs.map((input) => toHex(decodeShareInput(sharesContextOf(session), input).nonce)),
     messages,
     sums: Array.from(opening.open()!),
     refused: refusals(encoded, messages['aggregator-key'], messages['share-input'][0]!, messages['share-sum']),

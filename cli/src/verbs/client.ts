@@ -18,7 +18,10 @@ export function addClientVerbs(program: Command, io: Io): void {
     .option('--state <directory>', 'key, membership and journal of this client', '.carapace-client')
     .option('--name <name>', 'for the operator’s list', 'client')
     .option('--max-epochs <count>', 'decline rounds that ask for more local epochs', Number)
-    .option('--require-secagg', 'take part only where the coordinator learns nothing but sums')
+    .option(
+      '--require-secagg',
+      'take part only where the coordinator learns nothing but sums: secure aggregation, or shares with a pinned aggregator',
+    )
     .option('--min-cohort <count>', 'take part in secure aggregation only with so many clients to hide among', Number)
     .option(
       '--authority <key>',

@@ -172,9 +172,11 @@ export class StateDirectory {
     return (await this.#protectedTasks()).get(task) ?? null;
   }
 
+  /** The first word on a task stays; `shares:<key>` says more than `shares` and takes its place. */
   async noteProtected(task: TaskId, protection: string): Promise<void> {
     const known = await this.#protectedTasks();
-    if (known.has(task)) return;
+    const before = known.get(task);
+    if (before !== undefined && !protection.startsWith(`${before}:`)) return;
     const all = Object.fromEntries([...known, [task, protection]]);
     await replaceFile(this.#path('protected-tasks.json'), JSON.stringify(all));
   }
@@ -219,13 +221,31 @@ export class StateDirectory {
     await replaceFile(this.#aggregationPath(round), state);
   }
 
-  /** Drops what `isOver` of the kept states. */
-  async dropAggregations(isOver: (state: Uint8Array) => boolean): Promise<void> {
+  /** What a kill in the middle of a write left behind: to be called while nothing is written. */
+  async dropAggregationDrafts(): Promise<void> {
     const folder = this.#path('aggregations');
+    for (const name of await namesIn(folder)) if (name.endsWith('.tmp')) await removeFile(join(folder, name));
+  }
+
+  /**
+   * Drops what `isOver` of the kept states.
+   * @returns of which it could not be told, because they do not parse, say, and why: these stay, and keep no other from being dropped
+   */
+  async dropAggregations(
+    isOver: (state: Uint8Array) => boolean,
+  ): Promise<readonly { readonly name: string; readonly error: unknown }[]> {
+    const folder = this.#path('aggregations');
+    const untold = [];
     for (const name of await namesIn(folder)) {
-      const stored = await readIfPresent(join(folder, name));
-      if (stored !== null && isOver(new Uint8Array(stored))) await removeFile(join(folder, name));
+      if (!name.endsWith('.bin')) continue;
+      try {
+        const stored = await readIfPresent(join(folder, name));
+        if (stored !== null && isOver(new Uint8Array(stored))) await removeFile(join(folder, name));
+      } catch (error) {
+        untold.push({ name, error });
+      }
     }
+    return untold;
   }
 
   #aggregationPath(round: RoundId): string {

@@ -421,6 +421,29 @@ describe('the rounds of a second aggregator', () => {
     expect(await state?.aggregation(second!)).toBeNull();
     expect(statSync(join(path('aggregations'), `${first!}.bin`)).mode & 0o077).toBe(0);
   });
+
+  test('one that cannot be judged is told, stays, and keeps no other from being dropped', async () => {
+    const opened = await reopened();
+    for (const [i, round] of [first!, second!, parseRoundId('mnist.9').id].entries())
+      await opened.keepAggregation(round, Uint8Array.of(i));
+    const untold = await opened.dropAggregations(([byte]) => {
+      if (byte === 1) throw new TypeError('it does not parse');
+      return true;
+    });
+    expect(untold).toMatchObject([{ name: `${second!}.bin`, error: { message: 'it does not parse' } }]);
+    expect(readdirSync(path('aggregations'))).toEqual([`${second!}.bin`]);
+  });
+
+  test('what a kill left half-written is no state, and goes at the start', async () => {
+    const opened = await reopened();
+    await opened.keepAggregation(first!, Uint8Array.of(1));
+    for (const content of ['', 'torn'])
+      writeFileSync(join(path('aggregations'), `other${content.length}.bin.tmp`), content);
+    expect(await opened.dropAggregations(() => false)).toEqual([]);
+    expect(await opened.aggregation(first!)).toEqual(Uint8Array.of(1));
+    await (await reopened()).dropAggregationDrafts();
+    expect(readdirSync(path('aggregations'))).toEqual([`${first!}.bin`]);
+  });
 });
 
 describe('blobs of earlier rounds', () => {

@@ -132,8 +132,8 @@ export interface CoordinatorApi {
   // --- second aggregators: enrolled as clients are, and named by tasks
   /** What waits for this aggregator; waits up to `waitMs` for something to do so. */
   aggregatorWork(client: ClientRecord, waitMs: number, signal: AbortSignal): Promise<AggregatorWork>;
-  /** It takes no part in a round; for the time line. */
-  declineAggregation(client: ClientRecord, round: RoundId, reason: string): Promise<void>;
+  /** It takes no part in a round, which ends by that; `unopened` names the members whose shares do not open. */
+  declineAggregation(client: ClientRecord, round: RoundId, reason: string, unopened: readonly number[]): Promise<void>;
   /** One chunk of the sum of its shares. @throws `PROTOCOL_REFUSED`, `PROTOCOL_STEP` or `UPLOAD_OFFSET` */
   uploadSum(client: ClientRecord, chunk: SumChunk): Promise<SumAnswer>;
 

@@ -54,7 +54,7 @@ export function createCoordinator(
     moved: () => [protocolCalls, aggregatorCalls].forEach((calls) => calls.ring()),
   });
   const protocolCalls = new ProtocolCalls(ctx, rounds, protocols);
-  const aggregatorCalls = new AggregatorCalls(ctx, rounds);
+  const aggregatorCalls = new AggregatorCalls(ctx, rounds, protocols);
   const checkIns = new CheckIns(ctx, rounds, waiters, batched.recordPresence);
   const reconciler = new Reconciler(
     ctx,
@@ -178,7 +178,7 @@ function apiOf(
       protocolCalls.receive(client, round, step, waitMs, signal),
 
     aggregatorWork: (client, waitMs, signal) => aggregatorCalls.work(client, waitMs, signal),
-    declineAggregation: (client, round, reason) => aggregatorCalls.decline(client, round, reason),
+    declineAggregation: (client, round, reason, unopened) => aggregatorCalls.decline(client, round, reason, unopened),
     uploadSum: (client, chunk) => aggregatorCalls.sum(client, chunk),
 
     readiness: () => readiness(ctx),

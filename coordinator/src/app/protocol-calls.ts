@@ -7,7 +7,6 @@ import type { ProtocolAnswer, ReadStep } from './api.ts';
 import type { Context } from './context.ts';
 import type { Rounds } from './rounds.ts';
 import { Waiters } from './waiters.ts';
-import { cohortOf } from './protocols.ts';
 import type { Protocols } from './protocols.ts';
 
 const RETRY_MS = 250;
@@ -26,8 +25,9 @@ export class ProtocolCalls {
   }
 
   async invitation(client: ClientRecord, id: RoundId): Promise<SessionRecord> {
-    const session = await this.#protocols.sessionOf(await this.#roundOf(id));
-    if (!cohortOf(session.session).some((member) => member.client === client.id))
+    const round = await this.#roundOf(id);
+    const session = await this.#protocols.sessionOf(round);
+    if (!this.#protocols.isInvited(round, session, client.id))
       throw new CoordinatorError('ROUND_OVER', `${id} takes no part of this client`);
     return session;
   }

@@ -1,6 +1,6 @@
 /** The protocols of all rounds behind one door: which of them a round has, its plan says. */
 import { decodeSession, decodeSharesSession, isSharesSession } from '@carapace/aggregation';
-import type { Digest, Member, RoundId } from '@carapace/aggregation';
+import type { ClientId, Digest, Member, RoundId, SharesSession } from '@carapace/aggregation';
 import type { MessageStep, ProtocolStep, RoundEvent } from '../domain/round.ts';
 import type { ClientRecord, OpenOrder, Records, RoundRecord, SessionRecord } from '../ports.ts';
 import type { Context } from './context.ts';
@@ -13,7 +13,9 @@ import { SharesProtocols } from './shares/shares-protocols.ts';
 export class Protocols implements RoundProtocol {
   readonly #ctx: Context;
   readonly #secagg: RoundProtocol;
-  readonly #shares: RoundProtocol;
+  readonly #shares: SharesProtocols;
+  /** Every client of a cohort asks for its invitation, and a session of thousands takes milliseconds to read. */
+  readonly #cohorts = new Map<RoundId, ReadonlySet<ClientId>>();
 
   constructor(ctx: Context) {
     this.#ctx = ctx;
@@ -23,6 +25,18 @@ export class Protocols implements RoundProtocol {
 
   async sessionOf(round: RoundRecord): Promise<SessionRecord> {
     return requireSession(this.#ctx.store, round.id);
+  }
+
+  /** Whether this client is of the cohort of the session. */
+  isInvited({ id }: RoundRecord, { session }: SessionRecord, client: ClientId): boolean {
+    const cohort = this.#cohorts.get(id) ?? new Set(cohortOf(session).map((member) => member.client));
+    this.#cohorts.set(id, cohort);
+    return cohort.has(client);
+  }
+
+  /** Of a round with a second aggregator. */
+  sharesSessionOf(records: Records, id: RoundId): Promise<SharesSession> {
+    return this.#shares.sessionOf(records, id);
   }
 
   observe(records: Records, round: RoundRecord, now: number): Promise<RoundEvent> {
@@ -61,11 +75,13 @@ export class Protocols implements RoundProtocol {
   }
 
   forget(id: RoundId): void {
+    this.#cohorts.delete(id);
     this.#secagg.forget(id);
     this.#shares.forget(id);
   }
 
   rememberOnly(running: ReadonlySet<RoundId>): void {
+    for (const id of this.#cohorts.keys()) if (!running.has(id)) this.#cohorts.delete(id);
     this.#secagg.rememberOnly(running);
     this.#shares.rememberOnly(running);
   }
@@ -77,6 +93,6 @@ export class Protocols implements RoundProtocol {
 }
 
 /** Of a session of either protocol. */
-export function cohortOf(session: Uint8Array): readonly Member[] {
+function cohortOf(session: Uint8Array): readonly Member[] {
   return isSharesSession(session) ? decodeSharesSession(session).cohort : decodeSession(session).cohort;
 }

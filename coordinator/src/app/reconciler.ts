@@ -2,6 +2,7 @@
  * Makes the queue equal to the records again, every few seconds and at the start. The queue may lose anything at any time
  * (Redis wiped, a crash between commit and nudge): what the records say should be pending is re-created here.
  */
+import type { Digest } from '@carapace/aggregation';
 import { observation } from '../domain/round.ts';
 import type { RoundRecord, TaskRecord } from '../ports.ts';
 import type { CheckIns } from './check-in.ts';
@@ -12,6 +13,8 @@ import { startTask } from './tasks.ts';
 
 /** An upload that nobody touched for a day is of a round that has ended. Looking for such is rare work. */
 const UPLOAD_LIFE_MS = 24 * 3_600_000;
+/** Between the name of an update's blob and its admission there are moments: an older one that no round awaits was left by a kill. */
+const BLOB_LIFE_MS = 3_600_000;
 const SWEEP_MS = 10 * 60_000;
 
 /** Where clients wait: what another process did for them is seen here. */
@@ -72,6 +75,19 @@ export class Reconciler {
     this.#sweepAt = now + SWEEP_MS;
     await this.#ctx.store.deleteEndedSessions();
     for (const blobs of [this.#ctx.updates, this.#ctx.models]) await blobs.sweepUploads(now - UPLOAD_LIFE_MS);
+    const awaited = await this.#awaitedBlobs();
+    await this.#ctx.updates.sweepBlobs(now - BLOB_LIFE_MS, (digest) => awaited.has(digest));
+  }
+
+  /** What the rounds that run may still read. */
+  async #awaitedBlobs(): Promise<ReadonlySet<Digest>> {
+    const { store } = this.#ctx;
+    const awaited = new Set<Digest>();
+    for (const { id } of await store.listRunningRounds()) {
+      for (const digest of await store.listUpdateDigests(id)) awaited.add(digest);
+      for (const digest of await this.#waiting.protocols.blobsOf(id)) awaited.add(digest);
+    }
+    return awaited;
   }
 
   /** One round that cannot be looked at does not keep the others, or the start, from going on. */

@@ -26,8 +26,10 @@ import type {
   VersionRecord,
 } from '../ports.ts';
 import type { UpdateChunk, UploadAnswer } from './api.ts';
+import { BodyTurns } from './body-turns.ts';
 import type { Context } from './context.ts';
 import { KeyedLock } from './keyed-lock.ts';
+import { receive } from './received-chunk.ts';
 import type { Rounds } from './rounds.ts';
 import type { Protocols } from './protocols.ts';
 
@@ -60,6 +62,7 @@ export class Uploads {
   readonly #rounds: Rounds;
   readonly #protocols: Protocols;
   readonly #admit: (update: UpdateSubmission) => Promise<Admission>;
+  readonly #turns: BodyTurns;
   readonly #locks = new KeyedLock();
   /** What was durable when the chunk that is coming in now began, by pending upload: its own bytes count once it is whole. */
   readonly #coming = new Map<string, number>();
@@ -74,23 +77,11 @@ export class Uploads {
     this.#rounds = rounds;
     this.#protocols = protocols;
     this.#admit = admit;
+    this.#turns = new BodyTurns(ctx.clock);
   }
 
-  async upload(client: ClientRecord, chunk: UpdateChunk): Promise<UploadAnswer> {
-    return this.#locks.run(chunk.update, async () => {
-      const known = await this.#ctx.store.findUpdate(chunk.update);
-      if (known !== null) return this.#answerKnown(client, chunk, known);
-      const expected = await this.#expect(client, chunk);
-      const pending = await this.#ctx.updates.upload(pendingKey(client, chunk.update));
-      // All bytes were durable already when an earlier process died before it admitted them: whatever is sent now completes them.
-      if (chunk.total > 0 && pending.received === chunk.total) await drain(chunk.body);
-      else {
-        checkOffset(chunk, pending);
-        const received = await this.#append(client, chunk, pending);
-        if (received < chunk.total) return { kind: 'partial', received };
-      }
-      return this.#finish(client, chunk, expected, pending);
-    });
+  async upload(client: ClientRecord, sent: UpdateChunk): Promise<UploadAnswer> {
+    return this.#turns.run(pendingKey(client, sent.update), sent.body, (body) => this.#take(client, { ...sent, body }));
   }
 
   async status(client: ClientRecord, round: RoundId, update: UpdateId): Promise<UploadAnswer> {
@@ -99,6 +90,16 @@ export class Uploads {
       return { kind: 'admitted', receipt: this.#receipt(known) };
     const key = pendingKey(client, update);
     return { kind: 'partial', received: this.#coming.get(key) ?? (await this.#ctx.updates.upload(key)).received };
+  }
+
+  async #take(client: ClientRecord, chunk: UpdateChunk): Promise<UploadAnswer> {
+    const known = await this.#ctx.store.findUpdate(chunk.update);
+    if (known !== null) return this.#answerKnown(client, chunk, known);
+    const expected = await this.#expect(client, chunk);
+    const pending = await this.#ctx.updates.upload(pendingKey(client, chunk.update));
+    const received = await receive(chunk, pending, () => this.#append(client, chunk, pending));
+    if (received < chunk.total) return { kind: 'partial', received };
+    return this.#finish(client, chunk, expected, pending);
   }
 
   async #append(client: ClientRecord, chunk: UpdateChunk, pending: PendingUpload): Promise<number> {
@@ -264,22 +265,6 @@ function expectClear(round: RoundRecord, base: VersionRecord, maxExamples: numbe
       return { kind: 'admitted', update: { examples, metrics, deposit: null } };
     },
   };
-}
-
-/** Read to its end, because the digest of what was signed is checked on the way. */
-async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const _chunk of body);
-}
-
-function checkOffset(chunk: UpdateChunk, pending: PendingUpload): void {
-  if (chunk.offset === pending.received) return;
-  throw new CoordinatorError(
-    'UPLOAD_OFFSET',
-    `the chunk starts at ${chunk.offset}, the coordinator has ${pending.received} bytes`,
-    {
-      members: { received: pending.received },
-    },
-  );
 }
 
 /** Of the client too: one client's update id says nothing about another's upload. */

@@ -347,9 +347,12 @@ function considerTally(state: Collecting, tally: Tally, now: Instant): Step {
   return unchanged(state);
 }
 
-/** Whoever sent an update may be gone when the cohort is to take the masks off: some more than must stay are waited for. */
+/**
+ * Whoever sent an update may be gone when the cohort is to take the masks off, or may have dealt a share that the second aggregator cannot
+ * open: some more than must stay are waited for.
+ */
 function wanted({ plan, selected }: Collecting): number {
-  if (plan.protocol?.by !== 'cohort') return plan.target;
+  if (plan.protocol === null) return plan.target;
   return Math.min(selected, Math.max(plan.target, plan.minimum + Math.ceil(SLACK_SHARE * selected)));
 }
 

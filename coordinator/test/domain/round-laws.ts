@@ -114,7 +114,7 @@ export const LAWS: Readonly<Record<string, (machine: Machine) => fc.IPropertyWit
       const { reported, outstanding } = event.tally;
       const { minimum, protocol } = before.plan;
       const slack = Math.min(before.selected, minimum + Math.ceil(before.selected / 10));
-      const target = Math.max(before.plan.target, protocol?.by === 'cohort' ? slack : 0);
+      const target = Math.max(before.plan.target, protocol === null ? 0 : slack);
       const over = event.now >= before.closeBy;
       const enough = reported >= minimum && (reported >= target || outstanding === 0 || event.now >= before.deadline);
       const hopeless = reported + outstanding < minimum;

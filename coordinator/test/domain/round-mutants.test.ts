@@ -106,6 +106,16 @@ const MUTANTS: Readonly<Record<string, Mutant>> = {
         ? step(state, { ...event, tally: { ...event.tally, outstanding: 0 } })
         : null,
   },
+  'closes before a bad share of somebody could be left out': {
+    law: 'R7',
+    fault: (state, event) =>
+      state.kind === 'collecting' &&
+      state.plan.protocol?.by === 'aggregator' &&
+      event.kind === 'tally' &&
+      event.tally.reported >= state.plan.target
+        ? step(state, { ...event, tally: { ...event.tally, outstanding: 0 } })
+        : null,
+  },
   'closes without dismissing': {
     law: 'R8',
     fault: (state, _event, right) => (state.kind === 'collecting' ? without(right, 'dismiss') : null),

@@ -364,17 +364,23 @@ test('what a state carries into the next one', () => {
   });
 });
 
-test('a protocol waits for some more than must stay, until nobody is outstanding or the deadline has come', () => {
-  const withQuorum = (minimum: number) => ({ ...STATES.collecting, plan: { ...SECURE, minimum } });
-  expect(step(withQuorum(3), tally(2_000, 4, 2)).state.kind).toBe('unmasking');
-  expect(step(withQuorum(4), tally(2_000, 4, 2)).state.kind).toBe('collecting');
-  expect(step(withQuorum(4), tally(2_000, 5, 1)).state.kind).toBe('unmasking');
-  expect(step(withQuorum(5), tally(2_000, 5, 1)).state.kind).toBe('collecting');
-  expect(step(withQuorum(5), tally(2_000, 5, 0)).state.kind).toBe('unmasking');
-  expect(step(withQuorum(5), tally(11_000, 5, 1)).state.kind).toBe('unmasking');
-  // No more than all can be waited for.
-  expect(step(withQuorum(6), tally(2_000, 6, 0)).state.kind).toBe('unmasking');
-});
+test.each([
+  ['a cohort', SECURE],
+  ['a second aggregator', SHARED],
+])(
+  'the protocol of %s waits for some more than must stay, until nobody is outstanding or the deadline has come',
+  (_, plan) => {
+    const withQuorum = (minimum: number) => ({ ...STATES.collecting, plan: { ...plan, minimum } });
+    expect(step(withQuorum(3), tally(2_000, 4, 2)).state.kind).toBe('unmasking');
+    expect(step(withQuorum(4), tally(2_000, 4, 2)).state.kind).toBe('collecting');
+    expect(step(withQuorum(4), tally(2_000, 5, 1)).state.kind).toBe('unmasking');
+    expect(step(withQuorum(5), tally(2_000, 5, 1)).state.kind).toBe('collecting');
+    expect(step(withQuorum(5), tally(2_000, 5, 0)).state.kind).toBe('unmasking');
+    expect(step(withQuorum(5), tally(11_000, 5, 1)).state.kind).toBe('unmasking');
+    // No more than all can be waited for.
+    expect(step(withQuorum(6), tally(2_000, 6, 0)).state.kind).toBe('unmasking');
+  },
+);
 
 test('with a second aggregator: its key, the updates, its sum', () => {
   const agreeing = step({ ...STATES.open, plan: SHARED }, waiting(700, 9)).state;

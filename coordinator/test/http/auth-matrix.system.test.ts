@@ -4,6 +4,7 @@
  */
 import {
   decodeSession,
+  DEFAULT_AGGREGATOR_FLOOR,
   DEFAULT_FLOOR,
   encodeShares,
   joinSession,
@@ -325,7 +326,11 @@ async function sharedRound(house: House): Promise<World['shared']> {
   const invitation = { session: fromBase64url(String(session)), roster: fromBase64url(String(roster)) };
   const common = { rosterKeys: { coordinator: house.api.publicKey }, floor: DEFAULT_FLOOR };
   const opened = agreed(
-    openAggregator(invitation, { client: member.id, identity: member.key, ...common }, systemRandom),
+    openAggregator(
+      invitation,
+      { client: member.id, identity: member.key, ...common, floor: DEFAULT_AGGREGATOR_FLOOR, now: Date.now() },
+      systemRandom,
+    ),
   );
   const path = `/v1/client/rounds/${round!}/secagg/advertise-keys`;
   await member.send({ method: 'POST', path, body: { message: toBase64url(opened.state.outbox) } });

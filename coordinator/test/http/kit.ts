@@ -1,9 +1,10 @@
 /** A whole coordinator on loopback with its records reachable from outside, and clients that sign by hand so that they can sign wrongly. */
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeClearUpdate, layoutOf, newUpdateId, parseModelName, parseTask } from '@carapace/aggregation';
 import type { ClientId, Digest, RoundId, Task, TensorSpec, UpdateId } from '@carapace/aggregation';
 import { defaultPolicies, safetensorsHeader } from '@carapace/aggregation';
@@ -294,6 +295,23 @@ export function chunkDraft(update: Update, from = 0, to: number = update.bytes.l
     body: update.bytes.slice(from, to),
     contentType: 'application/octet-stream',
   };
+}
+
+/** Announces the whole, sends all but ten bytes, and keeps the socket. */
+export async function openHalf(client: HandClient, draft: Draft): Promise<Socket> {
+  const { method, path, headers, body } = client.sign(draft);
+  const { hostname, port } = new URL(client.url);
+  const socket = connect(Number(port), hostname);
+  socket.on('error', () => undefined);
+  const lines = Object.entries({
+    host: `${hostname}:${port}`,
+    ...headers,
+    'content-length': String(body?.length ?? 0),
+  });
+  socket.write(`${method} ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`);
+  socket.write(body?.slice(0, -10) ?? '');
+  await sleep(250);
+  return socket;
 }
 
 export function updatePath({ round, id }: Pick<Update, 'round' | 'id'>): string {

@@ -1,14 +1,24 @@
 /** Uploads over real sockets: in chunks, again, at once, cut off, and wrong in every way. What has a receipt is on disk, once. */
-import { appendFile } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { join } from 'node:path';
+import { appendFile, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newUpdateId } from '@carapace/aggregation';
 import type { RoundId, UpdateId } from '@carapace/aggregation';
 import { sha256Hex, systemRandom } from '@carapace/crypto';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { assigned, chunkDraft, enrolled, files, makeUpdate, startHouse, startTask, updatePath } from './kit.ts';
+import {
+  assigned,
+  chunkDraft,
+  enrolled,
+  files,
+  makeUpdate,
+  openHalf,
+  startHouse,
+  startTask,
+  updatePath,
+} from './kit.ts';
 import type { Answer, Draft, HandClient, House, Update } from './kit.ts';
 
 let house: House;
@@ -156,9 +166,16 @@ describe('a connection that is killed in the middle of a chunk', () => {
     expect(await parts()).toEqual({});
   });
 
+  test('that nobody hears of does not keep the same chunk from being sent again', async () => {
+    const update = await makeUpdate(house, round);
+    const socket = await openHalf(client, chunkDraft(update));
+    expect((await client.send(chunkDraft(update))).json).toMatchObject({ kind: 'admitted' });
+    socket.destroy();
+  });
+
   test('is not told as received while it is still coming in', async () => {
     const update = await makeUpdate(house, round);
-    const socket = await openHalf(chunkDraft(update));
+    const socket = await openHalf(client, chunkDraft(update));
     expect((await status(update)).json).toEqual({ kind: 'partial', received: 0 });
     socket.destroy();
   });
@@ -276,6 +293,33 @@ test('an update to a round that is over is refused as gone, and its begun bytes 
   expect(await parts()).toEqual({});
 });
 
+test('bytes that a kill left without a record are swept at the next start once they are an hour old; those that a round awaits are not', async () => {
+  const data = await mkdtemp(join(tmpdir(), 'carapace-sweep-'));
+  const first = await startHouse({ data });
+  const pair = [await enrolled(first), await enrolled(first)] as const;
+  await startTask(first, 'swept', { target: 2, minimum: 2 });
+  const [held] = await Promise.all(pair.map((each) => assigned(each)));
+  const update = await makeUpdate(first, held!);
+  expect((await pair[0].send(chunkDraft(update))).status).toBe(200);
+  await first.close();
+  const place = (digest: string): string => join(data, 'updates', digest.slice(0, 2), digest.slice(2, 4), digest);
+  const [old, young] = ['0', '1'].map((digit) => digit.repeat(64)) as [string, string];
+  for (const digest of [old, young]) {
+    await mkdir(dirname(place(digest)), { recursive: true });
+    await writeFile(place(digest), 'left over');
+  }
+  const before = new Date(Date.now() - 2 * 3_600_000);
+  for (const digest of [old, update.digest]) await utimes(place(digest), before, before);
+  const second = await startHouse({ data });
+  try {
+    const left = Object.keys(await files(join(data, 'updates'))).map((name) => name.split('/').at(-1));
+    expect(left.sort()).toEqual([young, update.digest].sort());
+  } finally {
+    await second.close();
+    await rm(data, { recursive: true, force: true });
+  }
+});
+
 /** A round of two, of which one has not reported: it goes on collecting. */
 async function holdRound(): Promise<{
   hold: { client: HandClient; round: RoundId };
@@ -293,25 +337,8 @@ async function holdRound(): Promise<{
   };
 }
 
-/** Announces the whole, sends all but ten bytes, and keeps the socket. */
-async function openHalf(draft: Draft): Promise<ReturnType<typeof connect>> {
-  const { method, path, headers, body } = client.sign(draft);
-  const { hostname, port } = new URL(house.url);
-  const socket = connect(Number(port), hostname);
-  socket.on('error', () => undefined);
-  const lines = Object.entries({
-    host: `${hostname}:${port}`,
-    ...headers,
-    'content-length': String(body?.length ?? 0),
-  });
-  socket.write(`${method} ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`);
-  socket.write(body?.slice(0, -10) ?? '');
-  await sleep(250);
-  return socket;
-}
-
 async function sendHalf(draft: Draft): Promise<void> {
-  (await openHalf(draft)).resetAndDestroy();
+  (await openHalf(client, draft)).resetAndDestroy();
 }
 
 /** The coordinator may need a moment to see that a connection is dead; it never answers wrongly meanwhile. */

@@ -2,7 +2,7 @@ import type { ClientId, RoundId } from '@carapace/aggregation';
 import { utf8 } from '@carapace/crypto';
 import { describe, expect, test } from 'vitest';
 import type { ProtocolMessage, Store } from '../../src/ports.ts';
-import { digestOf, freshClients, freshRound, NOW, STATES } from './scene.ts';
+import { digestOf, freshClients, freshRound, NOW, STATES, submission } from './scene.ts';
 
 const said = (member: number, text: string, step: ProtocolMessage['step'] = 'advertise-keys'): ProtocolMessage => {
   return { step, member, message: utf8(text) };
@@ -111,6 +111,28 @@ export function describeSecagg(store: () => Store): void {
       await store().deleteEndedSessions();
       expect(await store().findSession(ended)).toBeNull();
       expect(await store().findSession(running)).not.toBeNull();
+    });
+
+    test('deposits go with the session of their round, also of one whose end was not cleared up; receipts stay', async () => {
+      const [deleted, ended, running] = await Promise.all(
+        Array.from({ length: 3 }, async () => {
+          const [client] = (await freshClients(store(), 1)) as [ClientId];
+          const round = await freshRound(store(), STATES.collecting, { cohort: [client] });
+          await store().insertSession(round, utf8('session'), utf8('roster'));
+          const update = submission(round, client, { deposit: utf8('sealed') });
+          await store().admitUpdates([update]);
+          return { round, update };
+        }),
+      );
+      await store().deleteSession(deleted!.round);
+      await store().updateRound(ended!.round, STATES.completed, NOW);
+      await store().deleteEndedSessions();
+      const left = await Promise.all([deleted, ended, running].map((of) => store().listDeposits(of!.round)));
+      expect(left.map(({ size }) => size)).toEqual([0, 0, 1]);
+      for (const { update } of [deleted!, ended!]) {
+        expect(await store().findUpdate(update.update)).toEqual({ ...update, deposit: null });
+        expect(await store().admitUpdates([update])).toMatchObject([{ kind: 'accepted', again: true }]);
+      }
     });
 
     test('dismissal spares those who are present', async () => {

@@ -4,13 +4,15 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseDigest } from '@carapace/aggregation';
 import type { Digest } from '@carapace/aggregation';
 import { CoordinatorError } from '../../errors.ts';
 import type { BlobStore, PendingUpload } from '../../ports.ts';
+
+const DIGEST = /^[0-9a-f]{64}$/;
 
 export async function openBlobs(directory: string): Promise<BlobStore> {
   const paths = new Paths(directory);
@@ -23,7 +25,8 @@ export async function openBlobs(directory: string): Promise<BlobStore> {
     has: async (digest) => (await sizeOf(paths.blob(digest))) !== null,
     delete: (digest) => rm(paths.blob(digest), { force: true }),
     upload: (key) => openUpload(paths, key),
-    sweepUploads: (before) => sweep(paths, before),
+    sweepUploads: (before) => sweep(paths.pending, before, () => true),
+    sweepBlobs: (before, wanted) => sweepBlobs(paths, before, wanted),
   };
 }
 
@@ -98,7 +101,7 @@ async function openUpload(paths: Paths, key: string): Promise<PendingUpload> {
     read: async () => new Uint8Array(await readFile(path)),
     commit: async (digest) => {
       const same = (await hashFile(path)) === digest;
-      if (same) await give(paths, path, digest);
+      if (same) await commit(paths, path, digest);
       else await rm(path, { force: true });
       return same;
     },
@@ -164,10 +167,32 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-async function sweep(paths: Paths, before: number): Promise<number> {
+/** The age of a blob counts from its name, however long its bytes lay before: an upload may be completed days later. */
+async function commit(paths: Paths, draft: string, digest: Digest): Promise<void> {
+  const now = new Date();
+  await utimes(draft, now, now);
+  await give(paths, draft, digest);
+}
+
+async function sweepBlobs(paths: Paths, before: number, wanted: (digest: Digest) => boolean): Promise<number> {
   let swept = 0;
-  for (const name of await readdir(paths.pending)) {
-    const path = join(paths.pending, name);
+  for (const first of await foldersIn(paths.directory)) {
+    for (const second of await foldersIn(first))
+      swept += await sweep(second, before, (name) => DIGEST.test(name) && !wanted(parseDigest(name)));
+  }
+  return swept;
+}
+
+/** Those of blobs, two digits each. */
+async function foldersIn(path: string): Promise<string[]> {
+  return (await readdir(path)).filter((name) => /^[0-9a-f]{2}$/.test(name)).map((name) => join(path, name));
+}
+
+async function sweep(folder: string, before: number, isUnwanted: (name: string) => boolean): Promise<number> {
+  let swept = 0;
+  for (const name of await readdir(folder)) {
+    if (!isUnwanted(name)) continue;
+    const path = join(folder, name);
     const found = await stat(path).catch(() => null);
     if (found === null || found.mtimeMs >= before) continue;
     await rm(path, { force: true });

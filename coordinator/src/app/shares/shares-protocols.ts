@@ -12,12 +12,13 @@ import {
   sumRequest,
 } from '@carapace/aggregation';
 import type { ClientId, RoundId, SharesSession } from '@carapace/aggregation';
+import { equalBytes } from '@carapace/crypto';
 import type { MessageStep, ProtocolStep, RoundEvent } from '../../domain/round.ts';
 import type { ClientRecord, OpenOrder, Records, RoundRecord, Survivor } from '../../ports.ts';
 import type { Context } from '../context.ts';
 import { notNow, protocolRefused, requireSession, roundOver, stepIn } from '../round-protocol.ts';
 import type { InputJudge, RoundProtocol } from '../round-protocol.ts';
-import { AGGREGATOR_MEMBER, messageOf, sumOf } from './share-sums.ts';
+import { AGGREGATOR_MEMBER, messageOf, spokenIn, sumOf } from './share-sums.ts';
 
 export class SharesProtocols implements RoundProtocol {
   readonly #ctx: Context;
@@ -28,17 +29,21 @@ export class SharesProtocols implements RoundProtocol {
   }
 
   async observe(records: Records, round: RoundRecord, now: number): Promise<RoundEvent> {
-    const { cohort } = await this.#sessionOf(records, round.id);
+    const { cohort } = await this.sessionOf(records, round.id);
     return { kind: 'protocol', now, at: await this.#at(records, round), present: cohort.map(({ client }) => client) };
   }
 
   /** The aggregator's key: the one message that it sends as such. */
   async receive(round: RoundRecord, client: ClientRecord, step: MessageStep, message: Uint8Array): Promise<void> {
-    if (step !== 'advertise-keys' || stepIn(round) !== step) throw notNow(round, step);
+    if (step !== 'advertise-keys' || stepIn(round) === null) throw notNow(round, step);
     const { store } = this.#ctx;
-    const session = await this.#sessionOf(store, round.id);
+    const session = await this.sessionOf(store, round.id);
     if (session.aggregator.client !== client.id)
       throw protocolRefused('SECAGG_MEMBER', 'this client is not the aggregator of the round');
+    const known = await messageOf(store, round.id, step);
+    // Its answer was lost, and the round has gone on by it.
+    if (known !== null && equalBytes(known, message)) return;
+    if (stepIn(round) !== step) throw notNow(round, step);
     const refused = judgeAggregatorKey(session, message);
     if (refused !== null) throw protocolRefused(refused.code, refused.why);
     const admission = await store.admitProtocolMessage(round.id, { step, member: AGGREGATOR_MEMBER, message });
@@ -50,7 +55,7 @@ export class SharesProtocols implements RoundProtocol {
   async messageFor(round: RoundRecord, client: ClientRecord, step: ProtocolStep): Promise<Uint8Array | null> {
     const at = stepIn(round);
     if (at === null || step !== 'masked-input') throw roundOver(round);
-    memberOf(await this.#sessionOf(this.#ctx.store, round.id), client.id);
+    memberOf(await this.sessionOf(this.#ctx.store, round.id), client.id);
     if (at === 'advertise-keys') return null;
     if (at !== step) throw roundOver(round);
     const key = await messageOf(this.#ctx.store, round.id, 'advertise-keys');
@@ -59,7 +64,7 @@ export class SharesProtocols implements RoundProtocol {
   }
 
   async judgeInput(round: RoundRecord, client: ClientRecord): Promise<InputJudge> {
-    const session = await this.#sessionOf(this.#ctx.store, round.id);
+    const session = await this.sessionOf(this.#ctx.store, round.id);
     const member = memberOf(session, client.id);
     return {
       bytes: shareInputBytes(session),
@@ -90,14 +95,15 @@ export class SharesProtocols implements RoundProtocol {
     for (const id of this.#sessions.keys()) if (!running.has(id)) this.#sessions.delete(id);
   }
 
-  async #at(records: Records, round: RoundRecord): Promise<ProtocolStep> {
-    const { kind } = round.state;
-    if (kind === 'agreeing')
-      return (await messageOf(records, round.id, 'advertise-keys')) === null ? 'advertise-keys' : 'masked-input';
-    return (await sumOf(records, round.id)) === null ? 'unmask' : 'opening';
+  async #at(records: Records, round: RoundRecord): Promise<ProtocolStep | 'failed'> {
+    const step = round.state.kind === 'agreeing' ? 'advertise-keys' : 'unmask';
+    const { message, declined } = await spokenIn(records, round.id, step);
+    if (declined) return 'failed';
+    if (message === null) return step;
+    return step === 'advertise-keys' ? 'masked-input' : 'opening';
   }
 
-  async #sessionOf(records: Records, id: RoundId): Promise<SharesSession> {
+  async sessionOf(records: Records, id: RoundId): Promise<SharesSession> {
     const known = this.#sessions.get(id);
     if (known !== undefined) return known;
     const session = decodeSharesSession((await requireSession(records, id)).session);
@@ -106,18 +112,17 @@ export class SharesProtocols implements RoundProtocol {
   }
 }
 
-/** What the aggregator is asked to add up: the deposits of the survivors, the same bytes whenever it is made. */
+/** What the aggregator is asked to add up: the deposits of the survivors, the same bytes whenever it is made; null when the round is over. */
 export async function requestOf(
   records: Records,
   id: RoundId,
   session: SharesSession,
   survivors: readonly Survivor[],
-): Promise<Uint8Array> {
-  const deposits = await records.listDeposits(id);
-  return sumRequest(
-    session,
-    survivors.map(({ digest }) => decodeDeposit(deposits.get(digest)!)),
-  );
+): Promise<Uint8Array | null> {
+  const kept = await records.listDeposits(id);
+  const deposits = survivors.flatMap(({ digest }) => kept.get(digest) ?? []);
+  // They go with the session: it was there a moment ago.
+  return deposits.length < survivors.length ? null : sumRequest(session, deposits.map(decodeDeposit));
 }
 
 function memberOf({ cohort }: SharesSession, client: ClientId): number {

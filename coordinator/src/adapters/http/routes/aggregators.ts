@@ -20,6 +20,10 @@ const sumAnswer = Type.Union([
   object({ kind: Type.Literal('partial'), received: Type.Integer() }),
   object({ kind: Type.Literal('taken') }),
 ]);
+const unopened = Type.Array(Type.Integer({ minimum: 0, maximum: 0xffff }), {
+  maxItems: 1000,
+  description: 'members of the cohort whose shares do not open',
+});
 const chunkQuery = object({
   offset: digits('where the chunk starts'),
   total: digits('bytes of the whole message'),
@@ -64,7 +68,7 @@ function workRoute(server: Server, edge: Edge): void {
 }
 
 function declineRoute(server: Server, edge: Edge): void {
-  const decline = signed(edge, 'declineAggregation', 'Hold no shares in a round');
+  const decline = signed(edge, 'declineAggregation', 'Hold no shares in a round, which ends by that');
   server.post(
     '/v1/aggregator/rounds/:round/decline',
     {
@@ -73,12 +77,13 @@ function declineRoute(server: Server, edge: Edge): void {
       schema: {
         ...decline.schema,
         params: object({ round: roundId }),
-        body: object({ reason: text('for operators', 500) }),
+        body: object({ reason: text('for operators', 500), unopened: Type.Optional(unopened) }),
       },
     },
     async (request, reply) => {
       const { params, body } = request;
-      await edge.api.declineAggregation(clientOf(request), parseRoundId(params.round).id, body.reason);
+      const { reason, unopened = [] } = body;
+      await edge.api.declineAggregation(clientOf(request), parseRoundId(params.round).id, reason, unopened);
       return reply.code(204).send();
     },
   );

@@ -106,10 +106,17 @@ export async function listProtocolMessages(
 /** What a process left behind that died between the end of a round and its clearing up. */
 export async function deleteEndedSessions(db: Queryable): Promise<void> {
   const sql = `-- delete_ended_sessions
-    DELETE FROM secagg_sessions USING rounds WHERE rounds.id = secagg_sessions.round AND rounds.kind IN ('completed', 'abandoned')`;
+    WITH ended AS (
+      DELETE FROM secagg_sessions USING rounds
+      WHERE rounds.id = secagg_sessions.round AND rounds.kind IN ('completed', 'abandoned') RETURNING secagg_sessions.round
+    )
+    UPDATE updates SET deposit = NULL FROM ended WHERE updates.round = ended.round AND deposit IS NOT NULL`;
   await db.query(sql);
 }
 
+/** The deposits first: what is left when it ends in between is found by the session. */
 export async function deleteSession(db: Queryable, round: RoundId): Promise<void> {
+  const sql = '-- clear_deposits\nUPDATE updates SET deposit = NULL WHERE round = $1 AND deposit IS NOT NULL';
+  await db.query(sql, [round]);
   await db.query('-- delete_session\nDELETE FROM secagg_sessions WHERE round = $1', [round]);
 }
