@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ClientList, RoundList, RoundPage } from '../src/answers.ts';
 import { carapace } from './support/carapace.ts';
 import { CoordinatorProcess } from './support/coordinator-process.ts';
+import { startAggregator } from './support/in-process-aggregator.ts';
 import { runClients } from './support/in-process-clients.ts';
 import type { InProcessClients } from './support/in-process-clients.ts';
 import { oneHotModel } from './support/one-hot.ts';
@@ -89,6 +90,26 @@ test('a device that requires secure aggregation, or more company, declines with 
   await stop('few');
   expect(reasonsIn(few)[0]).toContain('SECAGG_POLICY: a cohort of 3, at least 4 wanted');
   expect(await completedRounds('few')).toEqual([]);
+});
+
+test('a device that sends nothing in the clear shares updates only with an aggregator that it has pinned', async () => {
+  const away = new AbortController();
+  const { client, key, run } = await startAggregator(coordinator.calls, join(directory, 'aggregator'), away.signal);
+  const protection = { kind: 'shares', aggregator: client, stepSeconds: 30 };
+  const policy = { ...DEFAULT_POLICY, protections: ['secagg' as const, 'shares' as const] };
+  const unpinned = await play({ name: 'unpinned', clients: 3, protection, options: { policy } });
+  await until(60_000, 'all decline', () => reasonsIn(unpinned).length >= 3);
+  await stop('unpinned');
+  expect(reasonsIn(unpinned)[0]).toContain('pin it (--aggregator)');
+  expect(await completedRounds('unpinned')).toEqual([]);
+
+  const aggregator = parsePublicKey(fromBase64url(key));
+  const pinned = await play({ name: 'shared', clients: 3, protection, options: { policy, aggregator } });
+  await until(60_000, 'a round completes', async () => (await completedRounds('shared')).length > 0);
+  await stop('shared');
+  expect(pinned.some((event) => event.kind === 'sharing' && event.trust.aggregator === 'pinned')).toBe(true);
+  away.abort();
+  await run;
 });
 
 test('a task that was protected once is not served in the clear', async () => {
