@@ -1,5 +1,6 @@
 /** What was done in one direction: each distinct pair with how often, and the cumulant function of the whole. */
-import type { Band, LossPair } from '../pairs/loss-pair.ts';
+import type { Band } from '../pairs/band.ts';
+import type { LossPair } from '../pairs/loss-pair.ts';
 import { highestLoss } from '../pairs/loss-pair.ts';
 import { Memo } from '../numerics/memo.ts';
 import { cumulant } from './cumulant.ts';

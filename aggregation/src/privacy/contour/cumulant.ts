@@ -1,5 +1,6 @@
 /** The cumulant function K(s) = log E_P e^{sL} of a pair at real s, with two derivatives. (s = order - 1 gives Renyi divergences.) */
-import type { Band, LossPair } from '../pairs/loss-pair.ts';
+import type { Band } from '../pairs/band.ts';
+import type { LossPair } from '../pairs/loss-pair.ts';
 import { nodesOf } from './nodes.ts';
 
 export interface Cumulant {

@@ -4,7 +4,8 @@
  * Where the moment is near 1 it is formed as 1 plus E_P[expm1(sL) + s expm1(-L)], so that its T-th power, T up to millions, is as exact as the
  * moment itself; cos - 1 and sin are carried from one k to the next by a rotation written for small angles.
  */
-import type { Band, LossPair } from '../pairs/loss-pair.ts';
+import type { Band } from '../pairs/band.ts';
+import type { LossPair } from '../pairs/loss-pair.ts';
 import { nodesOf } from './nodes.ts';
 
 export interface LineMoments {

@@ -7,7 +7,8 @@ import { GAUSS_16 } from '../numerics/quadrature.ts';
 import { bandOf } from '../pairs/curve.ts';
 import type { Curve } from '../pairs/curve.ts';
 import { atomLimit } from '../pairs/loss-pair.ts';
-import type { Band, LossPair } from '../pairs/loss-pair.ts';
+import type { Band } from '../pairs/band.ts';
+import type { LossPair } from '../pairs/loss-pair.ts';
 
 export interface Nodes {
   readonly losses: Float64Array;

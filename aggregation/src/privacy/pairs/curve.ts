@@ -4,7 +4,7 @@
  */
 import { UNIT } from '../numerics/normal.ts';
 import type { Noise } from './noise.ts';
-import type { Band } from './loss-pair.ts';
+import type { Band } from './band.ts';
 import { logMean } from './shift-mixture.ts';
 import type { ShiftMixture } from './shift-mixture.ts';
 

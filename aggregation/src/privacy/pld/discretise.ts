@@ -9,7 +9,8 @@ import { UNIT } from '../numerics/normal.ts';
 import { bandOf } from '../pairs/curve.ts';
 import type { CellMasses, Curve, Edge } from '../pairs/curve.ts';
 import { atomLimit } from '../pairs/loss-pair.ts';
-import type { Band, LossPair } from '../pairs/loss-pair.ts';
+import type { Band } from '../pairs/band.ts';
+import type { LossPair } from '../pairs/loss-pair.ts';
 
 /** Where the losses may lie, and how finely they are to be told apart. */
 export interface Lattice {
