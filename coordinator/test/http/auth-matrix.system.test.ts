@@ -203,11 +203,6 @@ const ROUTES: Readonly<Record<string, Route>> = {
     () => ({ message: world.secure.keys }),
   ),
   'GET /v1/aggregator/work': read('client', () => '/v1/aggregator/work?waitSeconds=0'),
-  'POST /v1/aggregator/rounds/:round/decline': write(
-    'client',
-    () => `/v1/aggregator/rounds/${world.shared.round}/decline`,
-    () => ({ reason: 'busy' }),
-  ),
   'PUT /v1/aggregator/rounds/:round/sum': {
     who: 'client',
     // All but the last byte, as above.
@@ -217,6 +212,12 @@ const ROUTES: Readonly<Record<string, Route>> = {
       return of(`/v1/aggregator/rounds/${round}/sum${query}`, sum.slice(0, -1), 'application/octet-stream');
     },
   },
+  // It ends the round: nothing is asked of it after this.
+  'POST /v1/aggregator/rounds/:round/decline': write(
+    'client',
+    () => `/v1/aggregator/rounds/${world.shared.round}/decline`,
+    () => ({ reason: 'busy' }),
+  ),
   'POST /v1/client/assignments/:round/decline': write(
     'client',
     () => `/v1/client/assignments/${world.round}/decline`,
