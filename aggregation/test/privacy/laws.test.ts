@@ -34,7 +34,7 @@ describe('certified and exact, each the other’s check', () => {
       fc.property(probability, noise, steps, fc.double({ min: 4, max: 15, noNaN: true }), (q, z, count, exponent) => {
         const all = [sampledGaussian(Math.min(q, 0.5), z, count)];
         const { value: at, errorBound } = privacyEpsilon(all, 10 ** -exponent, { relation, engine: 'exact' });
-        fc.pre(at > 1e-3 && errorBound! < 1e-9);
+        fc.pre(at > 1e-3 && at < 10_000 && errorBound! < 1e-9);
         const upper = privacyDelta(all, at, { relation }).value;
         expect(upper).toBeGreaterThanOrEqual(10 ** -exponent * (1 - 1e-6));
         expect(upper).toBeLessThanOrEqual(10 ** -exponent * (1 + 1.2e-3));
