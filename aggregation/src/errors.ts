@@ -113,6 +113,10 @@ export const UPDATE_REFUSALS = {
     'The number of examples is zero or above the limit of the task.',
     'Count the examples that were trained on; `training.maxExamples` is the limit.',
   ],
+  UPDATE_NORM: [
+    'The update is longer than the clip of the task, which its noise is made for.',
+    'Clip to `protection.privacy.clip` in the L2 norm before it is sent.',
+  ],
   UPDATE_PROTECTION: ['The update is protected otherwise than the round demands.', 'Protect as the assignment says.'],
   UPDATE_DUPLICATE: [
     'The client already contributed another update to this round.',

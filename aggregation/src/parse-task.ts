@@ -3,13 +3,15 @@ import { parseRational, toNumber } from '@carapace/crypto';
 import { DocumentReader } from './document.ts';
 import { AggregationError } from './errors.ts';
 import { parseBudgetId, parseClientId, parseModelName, parseTaskId } from './ids.ts';
-import { planOfTask } from './privacy/user-level.ts';
+import { roundChargeOf } from './privacy/round-charge.ts';
 import { modeFor, payloadBytes } from './secagg/mask-mode.ts';
 import { laneFormat } from './secagg/quantiser.ts';
 import { checkThresholds, MOST_CLIENTS, thresholdsFor } from './secagg/thresholds.ts';
 import { MASK_MODES } from './secagg/vector-mask.ts';
 import { SHARES_LEAST_CLIENTS } from './shares/session.ts';
+import { NOISE_PLACEMENTS } from './task.ts';
 import type {
+  ClearUpdates,
   Cohort,
   LocalTraining,
   Optimizer,
@@ -128,12 +130,25 @@ function readProtection(protection: DocumentReader): Protection {
 function readProtectionOf(kind: Protection['kind'], protection: DocumentReader): Protection {
   switch (kind) {
     case 'clear':
-      return { kind };
+      return readClear(protection);
     case 'secagg':
       return readSecureAggregation(protection);
     case 'shares':
       return readShares(protection);
   }
+}
+
+function readClear(protection: DocumentReader): ClearUpdates {
+  const privacy = readPrivacy(protection, 'discrete-gaussian');
+  if (privacy === null) return { kind: 'clear' };
+  if (privacy.placement === 'distributed')
+    throw protection.refuse(
+      'privacy.placement',
+      'is distributed, but in the clear nobody hides a share of noise: take secagg or shares, or noise that is central or local',
+    );
+  if (privacy.noise !== 'discrete-gaussian')
+    throw protection.refuse('privacy.noise', `is ${privacy.noise}; in the clear noise is discrete-gaussian`);
+  return { kind: 'clear', privacy };
 }
 
 function readShares(protection: DocumentReader): SharesAggregation {
@@ -172,11 +187,12 @@ function readSecureAggregation(protection: DocumentReader): SecureAggregation {
   };
 }
 
-function readPrivacy(protection: DocumentReader): UserPrivacy | null {
+function readPrivacy(protection: DocumentReader, noise: UserPrivacy['noise'] = 'skellam'): UserPrivacy | null {
   if (!protection.has('privacy')) return null;
   const privacy = protection.object('privacy');
   const read: UserPrivacy = {
-    noise: privacy.choice('noise', ['skellam', 'discrete-gaussian'], 'skellam'),
+    placement: privacy.choice('placement', NOISE_PLACEMENTS, 'distributed'),
+    noise: privacy.choice('noise', ['skellam', 'discrete-gaussian'], noise),
     noiseMultiplier: privacy.parsed('noiseMultiplier', parseMultiplier),
     clip: privacy.number('clip', { min: 1e-6, max: 1e6 }),
     colluding: privacy.number('colluding', { min: 0, max: 1_000_000, integer: true }, 0),
@@ -184,6 +200,11 @@ function readPrivacy(protection: DocumentReader): UserPrivacy | null {
   };
   if (read.budgets.length === 0 || new Set(read.budgets).size < read.budgets.length)
     throw privacy.refuse('budgets', 'must name a budget at least, and none twice');
+  if (read.colluding > 0 && read.placement !== 'distributed')
+    throw privacy.refuse(
+      'colluding',
+      `is ${read.colluding}, but ${read.placement} noise is not shared among survivors`,
+    );
   privacy.end();
   return read;
 }
@@ -208,7 +229,7 @@ function readQuantiser(protection: DocumentReader): Pick<SecureAggregation, 'cli
 /** The dimension is the model's, which this document only names: a round trip through one value finds what can never be. */
 function checkNoise(task: Task, at: DocumentReader): void {
   try {
-    planOfTask(task, 1);
+    roundChargeOf(task, 1);
   } catch (error) {
     throw refusedBy(error, (why) => at.refuse('privacy', why));
   }

@@ -89,6 +89,11 @@ export const COORDINATOR_ERRORS = {
     'Enrol it first (`carapace aggregator --join LINK` prints its id), then name that id in the task.',
   ],
   BUDGET_NOT_FOUND: [404, 'No privacy budget has this name.', 'Set it: `carapace budget set NAME --epsilon …`.'],
+  BUDGET_VIEW: [
+    409,
+    'The budget is about the coordinator too (view `server`), and nothing in the task protects from it: the noise is its own.',
+    'Name budgets of the view `model`, or take noise that is distributed or local.',
+  ],
   BUDGET_TERMS: [
     409,
     'The terms of a budget that has been charged cannot be changed like this.',

@@ -15,7 +15,7 @@ import { Budgets } from './privacy/budgets.ts';
 import { Protocols } from './protocols.ts';
 import { publishRoster, requireRoster } from './secagg/rosters.ts';
 import { AggregatorCalls } from './shares/aggregator-calls.ts';
-import { createTask, pauseTask, requireTask, resumeTask, stopTask } from './tasks.ts';
+import { baseOf, createTask, pauseTask, requireTask, resumeTask, stopTask } from './tasks.ts';
 import { Uploads } from './uploads.ts';
 import { audit, moveChannel, requireVersion, uploadModel } from './versions.ts';
 import { Waiters } from './waiters.ts';
@@ -114,7 +114,7 @@ function apiOf(
     publicKey: ctx.key.publicKey,
 
     createTask: async (task, actor) => {
-      await budgets.require(task);
+      await budgets.require(task, await baseOf(ctx, task));
       return createTask(ctx, rounds, task, actor);
     },
     findTask: (id) => requireTask(ctx, id),

@@ -3,7 +3,15 @@
  * clock or a record, so whoever has the entries computes the same epsilon to the bit. Invariants: `docs/privacy.md`.
  */
 import { PrivacyAccount } from '@carapace/aggregation';
-import type { BudgetId, Charge, ClientId, PrivacyAnswer, PrivacyEvent, RoundId } from '@carapace/aggregation';
+import type {
+  BudgetId,
+  Charge,
+  ClientId,
+  PrivacyAnswer,
+  PrivacyEvent,
+  RoundId,
+  ViewCharge,
+} from '@carapace/aggregation';
 import type { Instant } from './round.ts';
 
 /**
@@ -29,9 +37,12 @@ export interface BudgetTerms {
 /** What one round is charged, fixed before its cohort is selected. */
 export interface RoundCharge {
   readonly budgets: readonly BudgetId[];
+  /** In the view `model`, and in the view `server` too unless that has another. */
   readonly event: PrivacyEvent;
   /** Of the noise as it is drawn from the ideal: paid out of delta. */
   readonly totalVariation: number;
+  /** In the view `server`; null where nothing protects from it. */
+  readonly server?: ViewCharge | null;
 }
 
 export type LedgerEntry =
@@ -73,8 +84,7 @@ export function applyEntry(ledger: Ledger, entry: LedgerEntry, at: Instant): Led
       return { ...ledger, budgets: new Map(ledger.budgets).set(entry.budget, entry.terms) };
     case 'reserve': {
       if (ledger.rounds.has(entry.round)) return ledger;
-      const { budgets, event, totalVariation } = entry;
-      return withRound(ledger, entry.round, { budgets, event, totalVariation, at, participants: null });
+      return withRound(ledger, entry.round, { ...chargeIn(entry), at, participants: null });
     }
     case 'commit': {
       const reserved = ledger.rounds.get(entry.round);
@@ -82,8 +92,8 @@ export function applyEntry(ledger: Ledger, entry: LedgerEntry, at: Instant): Led
       return withRound(ledger, entry.round, { ...reserved, participants: entry.participants });
     }
     case 'lost': {
-      const { budgets, event, totalVariation, participants } = entry;
-      return { ...ledger, lost: [...ledger.lost, { budgets, event, totalVariation, at, participants }] };
+      const { participants } = entry;
+      return { ...ledger, lost: [...ledger.lost, { ...chargeIn(entry), at, participants }] };
     }
     case 'release': {
       // What was committed stays spent.
@@ -93,6 +103,11 @@ export function applyEntry(ledger: Ledger, entry: LedgerEntry, at: Instant): Led
       return { ...ledger, rounds };
     }
   }
+}
+
+/** The charge alone, of an entry or a round. */
+export function chargeIn({ budgets, event, totalVariation, server }: RoundCharge): RoundCharge {
+  return { budgets, event, totalVariation, ...(server !== undefined && { server }) };
 }
 
 export interface Spent {
@@ -112,6 +127,8 @@ export type Refusal =
   | { readonly kind: 'unknown'; readonly budget: BudgetId }
   /** It would be charged once for twice. */
   | { readonly kind: 'repeated'; readonly round: RoundId }
+  /** The budget is about the coordinator too, who sees what has no noise yet. */
+  | { readonly kind: 'unprotected'; readonly budget: BudgetId }
   | { readonly kind: 'exhausted'; readonly budget: BudgetId; readonly epsilon: number; readonly limit: number };
 
 /** Whether a round may be charged: with all that is reserved and spent, every budget that it touches must still hold. */
@@ -119,12 +136,19 @@ export function judgeReservation(ledger: Ledger, round: RoundId, charge: RoundCh
   if (ledger.rounds.has(round)) return { kind: 'refused', why: { kind: 'repeated', round } };
   const unknown = charge.budgets.find((budget) => !ledger.budgets.has(budget));
   if (unknown !== undefined) return { kind: 'refused', why: { kind: 'unknown', budget: unknown } };
+  const unprotected = charge.budgets.find((budget) => isUnprotected(charge, ledger.budgets.get(budget)!));
+  if (unprotected !== undefined) return { kind: 'refused', why: { kind: 'unprotected', budget: unprotected } };
   const after = applyEntry(ledger, { kind: 'reserve', round, ...charge }, now);
   const spent = charge.budgets.map((budget) => spentOf(after, budget, now)!);
   const over = spent.find(({ epsilon, terms }) => !(epsilon <= terms.epsilon));
   if (over === undefined) return { kind: 'granted', after: spent };
   const { budget, epsilon, terms } = over;
   return { kind: 'refused', why: { kind: 'exhausted', budget, epsilon, limit: terms.epsilon } };
+}
+
+/** Whether no epsilon can be told of the charge in the budget's view. */
+export function isUnprotected(charge: RoundCharge, { view }: BudgetTerms): boolean {
+  return view === 'server' && charge.server === null;
 }
 
 /** What a budget stands at, or undefined when there is no such budget. */
@@ -198,7 +222,7 @@ function historiesOf(counted: readonly Charged[]): Charged[][] {
   const distinct = new Map<string, Charged[]>();
   for (const history of byClient.values()) {
     const all = [...history, ...open];
-    distinct.set(new PrivacyAccount('zero-out', chargesOf(all)).toText(), all);
+    distinct.set(textOf(all), all);
   }
   return distinct.size === 0 ? [open] : [...distinct.values()];
 }
@@ -210,9 +234,11 @@ const MOST_TURNS = 20;
  * An epsilon that holds with the noise as it is drawn, which costs (1 + e^epsilon) times its total variation out of delta; null when there
  * is none.
  */
-function priceOf(history: readonly Charged[], { relation, delta, mode }: BudgetTerms): PrivacyAnswer | null {
-  const variation = history.reduce((sum, { totalVariation }) => sum + totalVariation, 0);
-  const account = new PrivacyAccount(relation, chargesOf(history));
+function priceOf(history: readonly Charged[], { relation, delta, mode, view }: BudgetTerms): PrivacyAnswer | null {
+  const seen = history.map((charged) => seenIn(charged, view));
+  if (!seen.every((charge) => charge !== null)) return null;
+  const variation = seen.reduce((sum, { totalVariation }) => sum + totalVariation, 0);
+  const account = new PrivacyAccount(relation, chargesOf(seen));
   const engine = mode === 'planned' ? 'certified' : 'rdp';
   let answer = account.epsilon(delta, { engine });
   for (let turn = 0; turn < MOST_TURNS; turn++) {
@@ -226,6 +252,17 @@ function priceOf(history: readonly Charged[], { relation, delta, mode }: BudgetT
   return null;
 }
 
-function chargesOf(history: readonly Charged[]): Charge[] {
+function chargesOf(history: readonly ViewCharge[]): Charge[] {
   return history.map(({ event }) => ({ event, count: 1 }));
+}
+
+/** What a charge is in the eyes of a view; null where nothing protects from it. */
+function seenIn(charged: RoundCharge, view: BudgetTerms['view']): ViewCharge | null {
+  return view === 'model' || charged.server === undefined ? charged : charged.server;
+}
+
+/** Equal texts cost the same in the server's view. */
+function textOf(history: readonly Charged[]): string {
+  const seen = history.flatMap((charged) => seenIn(charged, 'server') ?? []);
+  return `${history.length - seen.length}:${new PrivacyAccount('zero-out', chargesOf(seen)).toText()}`;
 }
