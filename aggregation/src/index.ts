@@ -84,7 +84,7 @@ export {
   isWithinClip,
   latticeEvent,
 } from './privacy/clear-noise.ts';
-export { roundChargeOf } from './privacy/round-charge.ts';
+export { rateOf, roundChargeOf } from './privacy/round-charge.ts';
 export type { TaskCharge, ViewCharge } from './privacy/round-charge.ts';
 export { centre, wrap } from './privacy/mechanisms/modulus.ts';
 export { rotationSeed, rotationWidth } from './privacy/mechanisms/rotation.ts';
@@ -188,6 +188,7 @@ export type {
   Protection,
   Schedule,
   SecureAggregation,
+  Selection,
   SharesAggregation,
   Strategy,
   Task,

@@ -9,7 +9,7 @@ import { laneFormat } from './secagg/quantiser.ts';
 import { checkThresholds, MOST_CLIENTS, thresholdsFor } from './secagg/thresholds.ts';
 import { MASK_MODES } from './secagg/vector-mask.ts';
 import { SHARES_LEAST_CLIENTS } from './shares/session.ts';
-import { NOISE_PLACEMENTS } from './task.ts';
+import { NOISE_PLACEMENTS, privacyOf } from './task.ts';
 import type {
   ClearUpdates,
   Cohort,
@@ -18,6 +18,7 @@ import type {
   Protection,
   Schedule,
   SecureAggregation,
+  Selection,
   SharesAggregation,
   Strategy,
   Task,
@@ -53,6 +54,7 @@ export function parseTask(value: unknown): Task {
     rounds: document.numberOrNull('rounds', count, null),
   };
   document.end();
+  checkSelection(task);
   if (hidden.kind === 'secagg') checkSecureAggregation(task, hidden, { cohort, protection });
   if (hidden.kind === 'shares') checkShares(task, hidden, { cohort, protection });
   checkNoise(task, protection);
@@ -66,6 +68,8 @@ function readModel(model: DocumentReader): Task['model'] {
 }
 
 function readCohort(cohort: DocumentReader, least: number): Cohort {
+  const selection = readSelection(cohort.object('selection', {}));
+  if (selection.kind === 'poisson') return readPoissonCohort(cohort, selection);
   const target = cohort.number('target', count);
   const minimum = cohort.number('minimum', count, Math.max(least, Math.ceil(target / 2)));
   if (minimum < least)
@@ -73,6 +77,7 @@ function readCohort(cohort: DocumentReader, least: number): Cohort {
   if (minimum > target)
     throw cohort.refuse('minimum', `is ${minimum}, above the target of ${target}: no round could close`);
   const read: Cohort = {
+    selection,
     target,
     minimum,
     overSelection: cohort.number('overSelection', { min: 1, max: 10 }, 1),
@@ -83,6 +88,68 @@ function readCohort(cohort: DocumentReader, least: number): Cohort {
   };
   cohort.end();
   return read;
+}
+
+function readSelection(selection: DocumentReader): Selection {
+  const kind = selection.choice('kind', ['fixed', 'poisson'], 'fixed');
+  if (kind === 'poisson' && selection.has('cap'))
+    throw unproved(
+      'cohort.selection.cap: no bound is proved for integer noise on a cohort that is cut to a size; leave it out',
+    );
+  const read: Selection = kind === 'fixed' ? { kind } : { kind, rate: selection.parsed('rate', parseRate) };
+  selection.end();
+  return read;
+}
+
+function parseRate(text: string): string {
+  const value = toNumber(parseRational(text));
+  if (value >= LEAST_RATE && value <= 1) return text;
+  throw new AggregationError('TASK_INVALID', `a decimal text from ${LEAST_RATE} to 1`);
+}
+
+const LEAST_RATE = 1e-9;
+
+/** Nothing may hang on how many the coins chose: no quorum, no more to be on the safe side, no cap. */
+function readPoissonCohort(cohort: DocumentReader, selection: Selection): Cohort {
+  const only = (key: string, value: number | null, wanted: number | null): void => {
+    if (value !== wanted)
+      throw cohort.refuse(
+        key,
+        `is ${value}; of a Poisson cohort it is ${wanted}, for nothing may hang on how many it has`,
+      );
+  };
+  const read: Cohort = {
+    selection,
+    target: cohort.number('target', count),
+    minimum: cohort.number('minimum', count, 1),
+    overSelection: cohort.number('overSelection', { min: 1, max: 10 }, 1),
+    perSite: cohort.numberOrNull('perSite', count, null),
+    selectionSeconds: cohort.number('selectionSeconds', seconds, 60),
+    reportSeconds: cohort.number('reportSeconds', seconds, 600),
+    graceSeconds: cohort.number('graceSeconds', { min: 0, max: DAY }, 30),
+  };
+  only('minimum', read.minimum, 1);
+  only('overSelection', read.overSelection, 1);
+  only('perSite', read.perSite, null);
+  cohort.end();
+  return read;
+}
+
+/** Amplification by sampling is claimed where it is proved, and refused elsewhere. */
+function checkSelection({ cohort, protection }: Task): void {
+  if (cohort.selection?.kind !== 'poisson') return;
+  if (protection.kind !== 'clear')
+    throw unproved(
+      `a Poisson cohort with ${protection.kind}: its members are told to each other, and one that is too small to hide among is abandoned, which tells how many were chosen; take clear`,
+    );
+  if (privacyOf(protection)?.placement !== 'central')
+    throw unproved(
+      'a Poisson cohort without central noise: where clients add noise, whether somebody is there changes the noise itself, and no bound is proved for that; take placement central',
+    );
+}
+
+function unproved(why: string): AggregationError {
+  return new AggregationError('PRIVACY_UNPROVED', why);
 }
 
 function readTraining(training: DocumentReader): LocalTraining {

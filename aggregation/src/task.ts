@@ -21,8 +21,16 @@ export interface Task {
   readonly rounds: number | null;
 }
 
+/**
+ * `fixed`: as many as are wanted, of those who wait; who they are is no secret. `poisson`: each enrolled client by a secret coin of its own, so that
+ * who sees the models does not know whether somebody was there; `rate` is the coin's probability, a decimal.
+ */
+export type Selection = { readonly kind: 'fixed' } | { readonly kind: 'poisson'; readonly rate: string };
+
 export interface Cohort {
-  /** Updates a round wants: with this many it closes at once. */
+  /** Absent in tasks from before there was a choice: `fixed`. */
+  readonly selection?: Selection;
+  /** Updates a round wants: with this many it closes at once. Of a Poisson cohort, how many are expected: what its sum is divided by. */
   readonly target: number;
   /** Updates below which a round is abandoned (quorum). At least 1, at most `target`. */
   readonly minimum: number;

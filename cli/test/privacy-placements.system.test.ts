@@ -6,9 +6,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { privacyEpsilon } from '@carapace/aggregation';
+import type { PrivacyEvent } from '@carapace/aggregation';
 import { DEFAULT_POLICY } from '@carapace/client-sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { RoundList, VersionList } from '../src/answers.ts';
+import type { RoundList, RoundPage, VersionList } from '../src/answers.ts';
 import type { BudgetAnswer, LedgerAnswer } from '../src/privacy-audit.ts';
 import { carapace } from './support/carapace.ts';
 import { CoordinatorProcess } from './support/coordinator-process.ts';
@@ -72,7 +74,9 @@ async function lastManifest(model: string): Promise<Record<string, unknown>> {
 async function expectAudit(): Promise<void> {
   const audited = await carapace(['audit', 'privacy', '--data', data, '--json']);
   expect(audited.code).toBe(0);
-  expect(JSON.parse(audited.stdout)).toMatchObject({ chain: 'whole', budgets: [{ match: true }, { match: true }] });
+  expect(JSON.parse(audited.stdout)).toMatchObject({ chain: 'whole' });
+  const { budgets } = JSON.parse(audited.stdout) as { budgets: readonly { match: boolean }[] };
+  expect(budgets.every(({ match }) => match)).toBe(true);
 }
 
 test(
@@ -120,21 +124,88 @@ test(
     await until(60_000, 'two rounds', async () => (await completedOf('local')) === 2);
     expect((await budget('insiders')).rounds).toBe(2);
     expect(await lastManifest('local')).toMatchObject({ privacy: { placement: 'local', server: 'protected' } });
-    // Five are wanted and four are there: it waits for one more, and has the updates of four.
+    // A fifth client never comes to an end, and its round waits for it with the updates of four.
+    const over = Promise.withResolvers<undefined>();
+    const seen: string[] = [];
+    const slow = await runClients(
+      calls,
+      { count: 1, directory: join(directory, 'slow'), pause: () => over.promise },
+      (_index, event) => seen.push(event.kind),
+    );
     await upload('stopped');
     await calls.post('/v1/tasks', {
       ...taskOf('stopped', { kind: 'clear', placement: 'local', budgets }),
-      cohort: { target: 5, minimum: 4, selectionSeconds: 1, reportSeconds: 60 },
+      cohort: { target: 5, minimum: 4, selectionSeconds: 60, reportSeconds: 60 },
     });
-    await sleep(2_500);
+    await until(30_000, 'the slow one trains', () => seen.includes('private'));
+    await until(30_000, 'the others have reported', async () => {
+      const { participants } = await calls.get<RoundPage>('/v1/rounds/stopped.1');
+      return participants.filter(({ status }) => status === 'reported').length === CLIENTS;
+    });
+    const before = (await budget('insiders')).rounds;
     await calls.post('/v1/tasks/stopped/stop');
+    over.resolve(undefined);
+    await slow.stop();
     const { entries } = await calls.get<LedgerAnswer>('/v1/ledger');
-    const kinds = entries
-      .map(({ entry }) => JSON.parse(entry) as { kind: string; round?: string })
-      .filter(({ round }) => round?.startsWith('stopped.') === true)
-      .map(({ kind }) => kind);
-    expect(kinds).toContain('commit');
-    expect(kinds).not.toContain('release');
+    const own = entries
+      .map(({ entry }) => JSON.parse(entry) as { kind: string; round?: string; participants?: readonly string[] })
+      .filter(({ round }) => round === 'stopped.1');
+    expect(own.map(({ kind }) => kind)).toEqual(['reserve', 'commit']);
+    // Whoever was selected may have sent a part of an update, the slow one too.
+    expect(own[1]?.participants).toHaveLength(CLIENTS + 1);
+    expect((await budget('insiders')).rounds).toBe(before);
+    await expectAudit();
+  },
+);
+
+test(
+  'a secret cohort: rounds end at their time with whoever came, and nothing that is published tells who or how many',
+  { timeout: 200_000 },
+  async () => {
+    const { calls } = coordinator;
+    await upload('sampled');
+    await calls.put('/v1/budgets/strict', { epsilon: 100, delta: 1e-6, relation: 'replace-one' });
+    const task = (budgets: readonly string[]): Record<string, unknown> => ({
+      ...taskOf('sampled', { kind: 'clear', placement: 'central', budgets }),
+      cohort: { selection: { kind: 'poisson', rate: '0.25' }, target: 1, reportSeconds: 2, graceSeconds: 1 },
+      rounds: 3,
+    });
+    await expect(calls.post('/v1/tasks', task(['public', 'strict']))).rejects.toMatchObject({
+      code: 'PRIVACY_UNPROVED',
+    });
+    await calls.put('/v1/budgets/sampled', { epsilon: 100, delta: 1e-6 });
+    expect((await fetch(`${coordinator.url}/metrics`)).status).toBe(200);
+    await calls.post('/v1/tasks', task(['sampled']));
+    expect((await fetch(`${coordinator.url}/metrics`)).status).toBe(401);
+    await sleep(2_500);
+    await coordinator.kill();
+    await coordinator.start();
+    await until(90_000, 'three rounds', async () => (await completedOf('sampled')) === 3);
+    const { versions } = await calls.get<VersionList>('/v1/models/sampled/versions');
+    expect(versions.map(({ lineage }) => lineage.cohort)).toEqual([null, null, null, null]);
+    expect(await lastManifest('sampled')).toMatchObject({
+      cohort: null,
+      metrics: {},
+      privacy: { event: { kind: 'poisson', probability: 0.25 }, server: 'unprotected' },
+    });
+    const { entries } = await calls.get<LedgerAnswer>('/v1/ledger');
+    const own = entries
+      .map(
+        ({ entry }) =>
+          JSON.parse(entry) as { kind: string; round?: string; participants?: unknown; event?: PrivacyEvent },
+      )
+      .filter(({ round }) => round?.startsWith('sampled.') === true);
+    for (const { kind, participants } of own) if (kind === 'commit') expect(participants).toBeNull();
+    // What was charged is what an accountant says of that many coins, and what would be charged without them is much more.
+    const { event } = own.find(({ kind }) => kind === 'reserve')!;
+    const { rounds, spent } = await budget('sampled');
+    expect(rounds).toBeGreaterThanOrEqual(3);
+    expect(spent).toBeCloseTo(
+      privacyEpsilon([{ event: event!, count: rounds }], 1e-6, { relation: 'zero-out' }).value,
+      6,
+    );
+    const { rounds: pages } = await calls.get<RoundList>('/v1/tasks/sampled/rounds?limit=100');
+    expect(pages.filter(({ state }) => state.kind === 'abandoned')).toEqual([]);
     await expectAudit();
   },
 );

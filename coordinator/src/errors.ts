@@ -82,6 +82,11 @@ export const COORDINATOR_ERRORS = {
     'The task document is not valid.',
     'The detail names the key, what was found and what is allowed; docs/task.md lists every key.',
   ],
+  PRIVACY_UNPROVED: [
+    400,
+    'The task claims more privacy than is proved: how its clients are chosen does not go with its protection, its noise or the neighbours of its budget.',
+    'The detail says which, and what to take; docs/privacy.md says why.',
+  ],
   TASK_STATE: [409, 'The task is in a state from which this cannot be done.', 'The detail names the state.'],
   AGGREGATOR_UNKNOWN: [
     409,

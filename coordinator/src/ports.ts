@@ -487,6 +487,8 @@ export interface AggregationInput {
   readonly protection: ClearUpdates;
   /** Of a round to whose sum the coordinator adds noise. */
   readonly secret: Uint8Array | null;
+  /** What the sum is divided by whoever came; null for how many came. */
+  readonly over: number | null;
   readonly updates: readonly Digest[];
 }
 

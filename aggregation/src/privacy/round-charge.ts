@@ -1,5 +1,7 @@
 /** What one round of a task is charged, to whom it is told: the one door from a task to the accountants. */
-import type { Task } from '../task.ts';
+import { parseRational, toNumber } from '@carapace/crypto';
+import { AggregationError } from '../errors.ts';
+import type { Selection, Task } from '../task.ts';
 import { privacyOf } from '../task.ts';
 import { clearNoisePlan, latticeEvent, latticeVariation } from './clear-noise.ts';
 import type { PrivacyEvent } from './events/event.ts';
@@ -24,9 +26,23 @@ export interface TaskCharge {
  */
 export function roundChargeOf(task: Task, dimension: number): TaskCharge | null {
   const privacy = privacyOf(task.protection);
-  const model = privacy && chargeOf(task, dimension);
-  if (privacy === null || model === null) return null;
-  return { model, server: privacy.placement === 'central' ? null : model };
+  const whole = privacy && chargeOf(task, dimension);
+  if (privacy === null || whole === null) return null;
+  return { model: sampled(task, whole), server: privacy.placement === 'central' ? null : whole };
+}
+
+/** Who sees the models does not see the coins; who chose does. */
+function sampled({ cohort }: Task, whole: ViewCharge): ViewCharge {
+  const { event, totalVariation } = whole;
+  if (cohort.selection?.kind !== 'poisson') return whole;
+  if (event.kind !== 'distributed-discrete-gaussian')
+    throw new AggregationError('PRIVACY_UNPROVED', `no bound is proved for ${event.kind} in a Poisson cohort`);
+  return { event: { kind: 'poisson', probability: rateOf(cohort.selection), event }, totalVariation };
+}
+
+/** The probability of a coin, as both those who flip it and those who account for it read it. */
+export function rateOf({ rate }: Extract<Selection, { kind: 'poisson' }>): number {
+  return toNumber(parseRational(rate));
 }
 
 function chargeOf(task: Task, dimension: number): ViewCharge | null {

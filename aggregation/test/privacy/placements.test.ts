@@ -15,7 +15,7 @@ import {
   sharesContextOf,
   sharesLanesOf,
 } from '@carapace/aggregation';
-import type { ClearUpdates, UserPrivacy } from '@carapace/aggregation';
+import type { ClearUpdates, PrivacyEvent, UserPrivacy } from '@carapace/aggregation';
 import { makeSharesWorld, runShares } from '@carapace/aggregation/testing';
 import { systemRandom } from '@carapace/crypto';
 import { describe, expect, test } from 'vitest';
@@ -200,6 +200,59 @@ describe('what a round is charged', () => {
     if (task.protection.kind !== 'clear') throw new Error('the task is clear');
     const plan = clearNoisePlan(task.protection, DIMENSION)!;
     expect(latticeEvent(plan)).toEqual(roundChargeOf(task, DIMENSION)!.server!.event);
+  });
+
+  describe('of a secret cohort', () => {
+    const cohortOf = (cohort: Record<string, unknown>, protection: Record<string, unknown> = {}) =>
+      parseTask({
+        name: 'private',
+        model: { name: 'm' },
+        cohort: { selection: { kind: 'poisson', rate: '0.01' }, target: 20, ...cohort },
+        protection: {
+          kind: 'clear',
+          privacy: { placement: 'central', noiseMultiplier: '1.5', clip: 0.5, budgets: ['b'] },
+          ...protection,
+        },
+      });
+
+    test('is that of a coin to whoever sees models; never less than continuous noise would cost, and less than without coins', () => {
+      const { model, server } = roundChargeOf(cohortOf({}), DIMENSION)!;
+      expect(server).toBeNull();
+      const of = (event: PrivacyEvent): number =>
+        privacyEpsilon([{ event, count: 100 }], 1e-6, { relation: 'zero-out' }).value;
+      const gaussian: PrivacyEvent = { kind: 'gaussian', noiseMultiplier: 1.5 };
+      expect(of(model.event)).toBeGreaterThanOrEqual(of({ kind: 'poisson', probability: 0.01, event: gaussian }));
+      expect(of(model.event)).toBeLessThan(of(gaussian) / 10);
+      expect(() => privacyEpsilon([{ event: model.event, count: 1 }], 1e-6, { relation: 'replace-one' })).toThrow(
+        /PRIVACY_EVENT_UNSUPPORTED/,
+      );
+    });
+
+    test.each<[string, Record<string, unknown>, Record<string, unknown>, RegExp]>([
+      ['secagg', {}, { kind: 'secagg' }, /PRIVACY_UNPROVED: a Poisson cohort with secagg/],
+      [
+        'local noise',
+        {},
+        { privacy: { placement: 'local', noiseMultiplier: '1', clip: 1, budgets: ['b'] } },
+        /PRIVACY_UNPROVED: .*without central/,
+      ],
+      ['no noise', {}, { privacy: null }, /PRIVACY_UNPROVED: .*without central/],
+      [
+        'a cap',
+        { selection: { kind: 'poisson', rate: '0.01', cap: 40 } },
+        {},
+        /PRIVACY_UNPROVED: cohort\.selection\.cap/,
+      ],
+      ['a quorum', { minimum: 5 }, {}, /cohort\.minimum is 5; of a Poisson cohort it is 1/],
+      ['over-selection', { overSelection: 1.5 }, {}, /cohort\.overSelection is 1\.5/],
+      ['a cap of sites', { perSite: 3 }, {}, /cohort\.perSite is 3/],
+      ['no rate', { selection: { kind: 'poisson' } }, {}, /cohort\.selection\.rate is missing/],
+      ['a rate above 1', { selection: { kind: 'poisson', rate: '1.01' } }, {}, /cohort\.selection\.rate is "1\.01"/],
+      ['a rate of nothing', { selection: { kind: 'poisson', rate: '0' } }, {}, /cohort\.selection\.rate is "0"/],
+      ['a rate without coins', { selection: { kind: 'fixed', rate: '0.1' } }, {}, /rate is not a key here/],
+    ])('is refused with %s', (_name, cohort, protection, why) => {
+      expect(() => cohortOf(cohort, protection)).toThrow(why);
+    });
   });
 
   test.each<[Record<string, unknown>, Record<string, unknown>, RegExp]>([

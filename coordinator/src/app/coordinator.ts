@@ -122,6 +122,7 @@ function apiOf(
     pauseTask: (id, actor) => pauseTask(ctx, id, actor),
     resumeTask: (id, actor) => resumeTask(ctx, rounds, id, actor),
     stopTask: (id, actor) => stopTask(ctx, rounds, id, actor),
+    hidesCohorts: async () => (await store.listTasks()).some(({ task }) => task.cohort.selection?.kind === 'poisson'),
     listRounds: async (id, limit) => store.listRounds((await requireTask(ctx, id)).task.name, limit),
     showRound: (id) => showRound(ctx, id),
 

@@ -49,6 +49,7 @@ async function sumUpdates(
     strategy: subject.task.task.strategy,
     protection,
     secret,
+    over: subject.task.task.cohort.selection?.kind === 'poisson' ? subject.task.task.cohort.target : null,
     updates: updates.map(({ digest }) => digest),
   });
   return {
@@ -90,6 +91,8 @@ async function openSum(
 export async function evaluateRound(ctx: Context, id: RoundId): Promise<Occurrence | null> {
   const subject = await subjectOf(ctx, id, 'evaluating');
   if (subject?.round.state.kind !== 'evaluating') return null;
+  // A job may come early; the reconciler brings it again.
+  if (ctx.clock.now() < (subject.round.state.notBefore ?? 0)) return null;
   const reported = trainingMetrics(await ctx.store.listAcceptedUpdates(id));
   try {
     const metrics = { ...reported, ...(await evaluate(ctx, subject.base, subject.round.state.weights)) };

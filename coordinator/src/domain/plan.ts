@@ -1,5 +1,5 @@
 /** From a task to what one of its rounds may do, and when the next one may open. */
-import { privacyOf } from '@carapace/aggregation';
+import { privacyOf, rateOf } from '@carapace/aggregation';
 import type { Cohort, Protection, Task } from '@carapace/aggregation';
 import type { Instant, ProtocolPlan, RoundPlan } from './round.ts';
 
@@ -19,6 +19,7 @@ export function planOf(task: Task): RoundPlan {
     reportMs: Math.round(cohort.reportSeconds * 1000),
     graceMs: Math.round(cohort.graceSeconds * 1000),
     workMs: WORK_MS,
+    poisson: cohort.selection?.kind === 'poisson' ? rateOf(cohort.selection) : null,
     charged: privacyOf(task.protection) !== null,
     protocol: protocolOf(task.protection),
   };

@@ -136,7 +136,7 @@ async function centralMean(input: AggregationInput, layout: Layout): Promise<Deq
   if (!plan || !input.protection.privacy || input.secret === null) throw new Error('a secret, but no noise to draw');
   const sum = new CentrallyNoisyMean(plan, input.protection.privacy);
   for await (const { delta } of updatesOf(input, layout)) sum.add(delta);
-  return { mean: sum.open(input.secret, sum.count), weight: sum.count };
+  return { mean: sum.open(input.secret, input.over ?? sum.count), weight: sum.count };
 }
 
 /** One in memory at a time, in the order given, which is that of the client ids. */

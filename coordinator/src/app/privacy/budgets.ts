@@ -1,9 +1,10 @@
 /** Privacy budgets in the life of rounds: charged before a cohort is selected, spent when a sum is about to be opened, given back when none can be. */
 import { layoutOf, parseRoundId, privacyOf, roundChargeOf } from '@carapace/aggregation';
 import type { BudgetId, ClientId, RoundId, Task } from '@carapace/aggregation';
-import { isUnprotected, judgeReservation, mayReplace, roundsLeft, spentOf } from '../../domain/budget.ts';
+import { judgeReservation, mayReplace, objectionOf, roundsLeft, spentOf } from '../../domain/budget.ts';
 import type { BudgetTerms, Refusal, RoundCharge, Spent, Verdict } from '../../domain/budget.ts';
-import type { Instant, RoundState } from '../../domain/round.ts';
+import { isPoisson } from '../../domain/round.ts';
+import type { Instant, RoundPlan, RoundState } from '../../domain/round.ts';
 import { CoordinatorError } from '../../errors.ts';
 import type { Records, VersionRecord } from '../../ports.ts';
 import type { Actor } from '../api.ts';
@@ -49,16 +50,16 @@ export class Budgets {
       const opened = from.kind === 'unmasking' || from.kind === 'aggregating' || from.kind === 'evaluating';
       // The coordinator has each update as soon as it comes, where it has noise of its own and nothing hides it.
       const seen = from.kind === 'collecting' && (await isSeenSingly(records, round));
-      if (seen) await this.#commit(records, round, now);
+      if (seen) await this.#commit(records, round, from.plan, now);
       else if (!opened) await this.#append(records, { kind: 'release', round, reason: to.reason }, now);
       return;
     }
     const closes = from.kind === 'collecting' && to.kind !== 'collecting';
-    if (closes) await this.#commit(records, round, now);
+    if (closes) await this.#commit(records, round, from.plan, now);
   }
 
-  async #commit(records: Records, round: RoundId, now: Instant): Promise<void> {
-    const participants = await participantsOf(records, round);
+  async #commit(records: Records, round: RoundId, plan: RoundPlan, now: Instant): Promise<void> {
+    const participants = isPoisson(plan) ? null : await participantsOf(records, round);
     await this.#append(records, { kind: 'commit', round, participants }, now);
   }
 
@@ -121,8 +122,9 @@ export class Budgets {
     const charge = chargeOf(task, base);
     for (const budget of charge?.budgets ?? []) {
       const { terms } = await this.show(budget);
-      if (charge !== null && isUnprotected(charge, terms))
-        throw new CoordinatorError('BUDGET_VIEW', refusalText({ kind: 'unprotected', budget }));
+      const why = charge && objectionOf(budget, terms, charge);
+      if (why !== null)
+        throw new CoordinatorError(why.kind === 'unprotected' ? 'BUDGET_VIEW' : 'PRIVACY_UNPROVED', refusalText(why));
     }
   }
 
@@ -160,12 +162,14 @@ export function refusalText(why: Refusal): string {
       return `${why.round} is in the privacy ledger already`;
     case 'unprotected':
       return `the budget ${why.budget} is about the coordinator too, but with central noise the coordinator sees what has none yet`;
+    case 'unproved':
+      return `no bound is proved for a round of the task under the relation ${why.relation} of the budget ${why.budget}`;
     case 'exhausted':
       return `a further round would take the budget ${why.budget} to epsilon ${why.epsilon.toFixed(4)}, of ${why.limit}`;
   }
 }
 
-function isCharged(state: RoundState): boolean {
+function isCharged(state: RoundState): state is Extract<RoundState, { plan: RoundPlan }> {
   return 'plan' in state && state.plan.charged;
 }
 
