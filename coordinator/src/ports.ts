@@ -3,6 +3,7 @@
  * sees only these, `adapters/` implements them, `main.ts` joins them.
  */
 import type {
+  ClearUpdates,
   ClientId,
   Digest,
   Metrics,
@@ -124,7 +125,10 @@ export interface Records {
     step: ProtocolMessage['step'],
     except: readonly number[],
   ): Promise<ProtocolMessage[]>;
-  /** The session, every message of it, and the deposits beside the updates of its round. */
+  /** 32 bytes that only this round's noise is drawn from; kept until it has ended. */
+  insertRoundSecret(round: RoundId, secret: Uint8Array): Promise<void>;
+  findRoundSecret(round: RoundId): Promise<Uint8Array | null>;
+  /** The session, every message of it, the deposits beside the updates of its round, and its secret. */
   deleteSession(round: RoundId): Promise<void>;
   /** Those of all rounds that have ended. */
   deleteEndedSessions(): Promise<void>;
@@ -480,6 +484,11 @@ export interface AggregationInput {
   readonly tensors: readonly TensorSpec[];
   readonly maxExamples: number;
   readonly strategy: Task['strategy'];
+  readonly protection: ClearUpdates;
+  /** Of a round to whose sum the coordinator adds noise. */
+  readonly secret: Uint8Array | null;
+  /** What the sum is divided by whoever came; null for how many came. */
+  readonly over: number | null;
   readonly updates: readonly Digest[];
 }
 
@@ -489,6 +498,8 @@ export interface OpeningInput {
   readonly strategy: Task['strategy'];
   /** What the lanes hold: quantised updates, or updates with noise. */
   readonly protection: Task['protection'];
+  /** Of a round to whose sum the coordinator adds noise. */
+  readonly secret: Uint8Array | null;
   readonly order: OpenOrder;
 }
 

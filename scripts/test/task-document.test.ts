@@ -11,7 +11,7 @@ const { parse: parseYaml } = createRequire(join(ROOT, 'cli', 'package.json'))('y
   readonly parse: (text: string) => Record<string, unknown>;
 };
 const document = readFileSync(join(ROOT, 'docs', 'task.md'), 'utf8');
-const [smallest = '', whole = '', secure = '', shared = ''] = fences(document, 'yaml');
+const [smallest = '', whole = '', sampled = '', secure = '', shared = ''] = fences(document, 'yaml');
 const keys = tableRows(document).map(([key = '', , range = '', byDefault = '']) => ({
   key: key.replaceAll('`', ''),
   range,
@@ -20,6 +20,12 @@ const keys = tableRows(document).map(([key = '', , range = '', byDefault = '']) 
 
 test('the smallest task becomes the one with every default written out', () => {
   expect(parseTask(parseYaml(smallest))).toEqual(parseTask(parseYaml(whole)));
+});
+
+test('the example of secret cohorts parses, and with nothing else around it is refused', () => {
+  const task = parseYaml(sampled);
+  expect(parseTask(task).cohort.selection).toEqual({ kind: 'poisson', rate: '0.01' });
+  expect(() => parseTask({ ...task, protection: { kind: 'clear' } })).toThrow(/PRIVACY_UNPROVED/);
 });
 
 /** Keys of a protection that the other one has not. */
@@ -63,7 +69,7 @@ describe.each([
 });
 
 test('the written-out example and the table list the same keys, but for those of other schedules and protections', () => {
-  const ofOtherKinds = /^(schedule\.(seconds|pattern)|protection\.(?!kind))/;
+  const ofOtherKinds = /^(schedule\.(seconds|pattern)|cohort\.selection\.(?!kind)|protection\.(?!kind))/;
   const listed = keys.map(({ key }) => key).filter((key) => !ofOtherKinds.test(key));
   expect(leaves(parseYaml(whole)).sort()).toEqual(listed.sort());
 });
@@ -110,7 +116,7 @@ function withKey(key: string, value: unknown): Record<string, unknown> {
   const task: Record<string, unknown> = {
     name: 'mnist',
     model: { name: 'mnist-2nn' },
-    cohort: { target: 8, minimum: isSecure(key, value) ? 3 : 1 },
+    cohort: cohortFor(key, value),
     schedule: scheduleFor(key, value),
     protection: protectionFor(key, value),
   };
@@ -125,7 +131,15 @@ function withKey(key: string, value: unknown): Record<string, unknown> {
   return task;
 }
 
+function cohortFor(key: string, value: unknown): Record<string, unknown> {
+  const isSampled = key === 'cohort.selection.rate' || value === 'poisson';
+  const selection = isSampled ? { selection: { kind: 'poisson', rate: '0.5' } } : {};
+  return { ...selection, target: 8, minimum: isSecure(key, value) ? 3 : 1 };
+}
+
 function protectionFor(key: string, value: unknown): Record<string, unknown> {
+  if (key === 'cohort.selection.rate' || value === 'poisson')
+    return { kind: 'clear', privacy: { placement: 'central', noiseMultiplier: '1', clip: 1, budgets: ['mnist'] } };
   if (key.startsWith('protection.privacy.'))
     return { kind: 'secagg', privacy: { noiseMultiplier: '1', clip: 1, budgets: ['mnist'] } };
   if (key === 'protection.aggregator' || value === 'shares')

@@ -43,7 +43,14 @@ export function planNoise({
     eventOf(
       noisePlan(
         { bits: BITS },
-        { noise: 'skellam', noiseMultiplier: String(noiseMultiplier), clip, colluding: 0, budgets: [] },
+        {
+          placement: 'distributed',
+          noise: 'skellam',
+          noiseMultiplier: String(noiseMultiplier),
+          clip,
+          colluding: 0,
+          budgets: [],
+        },
         { clients, minimumSurvivors: minimum },
         parameters,
       ),

@@ -15,7 +15,7 @@ import { Budgets } from './privacy/budgets.ts';
 import { Protocols } from './protocols.ts';
 import { publishRoster, requireRoster } from './secagg/rosters.ts';
 import { AggregatorCalls } from './shares/aggregator-calls.ts';
-import { createTask, pauseTask, requireTask, resumeTask, stopTask } from './tasks.ts';
+import { baseOf, createTask, pauseTask, requireTask, resumeTask, stopTask } from './tasks.ts';
 import { Uploads } from './uploads.ts';
 import { audit, moveChannel, requireVersion, uploadModel } from './versions.ts';
 import { Waiters } from './waiters.ts';
@@ -114,7 +114,7 @@ function apiOf(
     publicKey: ctx.key.publicKey,
 
     createTask: async (task, actor) => {
-      await budgets.require(task);
+      await budgets.require(task, await baseOf(ctx, task));
       return createTask(ctx, rounds, task, actor);
     },
     findTask: (id) => requireTask(ctx, id),
@@ -122,6 +122,7 @@ function apiOf(
     pauseTask: (id, actor) => pauseTask(ctx, id, actor),
     resumeTask: (id, actor) => resumeTask(ctx, rounds, id, actor),
     stopTask: (id, actor) => stopTask(ctx, rounds, id, actor),
+    hidesCohorts: async () => (await store.listTasks()).some(({ task }) => task.cohort.selection?.kind === 'poisson'),
     listRounds: async (id, limit) => store.listRounds((await requireTask(ctx, id)).task.name, limit),
     showRound: (id) => showRound(ctx, id),
 

@@ -105,7 +105,10 @@ export class Reconciler {
     if (state.kind === 'aggregating')
       await this.#ctx.queue.add({ kind: 'aggregate', round: round.id }, { key: `aggregate-${round.id}` });
     if (state.kind === 'evaluating')
-      await this.#ctx.queue.add({ kind: 'evaluate', round: round.id }, { key: `evaluate-${round.id}` });
+      await this.#ctx.queue.add(
+        { kind: 'evaluate', round: round.id },
+        { at: state.notBefore ?? state.since, key: `evaluate-${round.id}` },
+      );
     if (observation(state) !== null && (await this.#rounds.step(round.id))) this.#repaired('round');
   }
 

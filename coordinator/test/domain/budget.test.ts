@@ -204,6 +204,39 @@ describe('a reservation', () => {
   });
 });
 
+describe('a charge that has no price in the view of the server', () => {
+  const central: RoundCharge = { ...CHARGE, server: null };
+
+  test('is refused by a budget of that view, and taken by one of the other', () => {
+    const ledger = ledgerOf([withTerms(), { kind: 'terms', budget: OTHER, terms: { ...TERMS, view: 'server' } }]);
+    expect(judgeReservation(ledger, round(1), central, 0)).toMatchObject({ kind: 'granted' });
+    const both = { ...central, budgets: [NAME, OTHER] };
+    expect(judgeReservation(ledger, round(1), both, 0)).toEqual({
+      kind: 'refused',
+      why: { kind: 'unprotected', budget: OTHER },
+    });
+  });
+
+  test('stands at infinity in one that was charged all the same', () => {
+    const entries: LedgerEntry[] = [withTerms({ view: 'server' }), { kind: 'reserve', round: round(1), ...central }];
+    expect(spentOf(ledgerOf(entries), NAME, 1)).toMatchObject({ epsilon: Infinity, rounds: 1 });
+    expect(spentOf(ledgerOf([...entries, commit(1)]), NAME, 1)).toMatchObject({ epsilon: Infinity });
+  });
+
+  test('and one with a price of its own there is charged that', () => {
+    const dearer: RoundCharge = {
+      ...CHARGE,
+      server: { event: { kind: 'gaussian', noiseMultiplier: 1 }, totalVariation: 0 },
+    };
+    const entry: LedgerEntry = { kind: 'reserve', round: round(1), ...dearer };
+    const epsilon = (view: BudgetTerms['view']): number =>
+      spentOf(ledgerOf([withTerms({ view }), entry]), NAME, 1)!.epsilon;
+    expect(epsilon('model')).toBe(epsilonOf(1));
+    expect(epsilon('server')).toBeGreaterThan(1.9 * epsilon('model'));
+    expect(applyEntry(EMPTY_LEDGER, { ...entry, kind: 'lost', participants: null }, 0).lost[0]).toMatchObject(dearer);
+  });
+});
+
 test('terms of a budget that was charged change in epsilon alone, or to adaptive', () => {
   const free = ledgerOf([withTerms()]);
   const charged = ledgerOf([withTerms(), reserve(1)]);

@@ -4,12 +4,16 @@ import type { BudgetId, PrivacyEvent } from '@carapace/aggregation';
 /** In the signed manifest of a version. */
 export interface PrivacyStatement {
   readonly unit: 'client';
+  /** Who added the noise. */
+  readonly placement: string;
   readonly noise: string;
   readonly noiseMultiplier: string;
   readonly clip: number;
   readonly colluding: number;
   /** What each round was charged. */
   readonly event: PrivacyEvent;
+  /** Whether anything protects from the coordinator and whoever knows who took part. */
+  readonly server: 'protected' | 'unprotected';
   /** So far, this round and reservations included. */
   readonly budgets: readonly {
     readonly budget: BudgetId;

@@ -51,6 +51,8 @@ const OPERATIONS = {
   fixSurvivors: secagg.fixSurvivors,
   admitProtocolMessage: secagg.admitProtocolMessage,
   listProtocolMessages: secagg.listProtocolMessages,
+  insertRoundSecret: secagg.insertRoundSecret,
+  findRoundSecret: secagg.findRoundSecret,
   deleteSession: secagg.deleteSession,
   deleteEndedSessions: secagg.deleteEndedSessions,
   insertClient: clients.insertClient,
