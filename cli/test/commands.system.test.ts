@@ -174,14 +174,21 @@ describe('help and doctor', () => {
     if (!['', 'task'].includes(verb)) expect(ran.stdout).toContain('--json');
   });
 
-  test('doctor finds the coordinator and says how fast training is', async () => {
+  test('doctor finds the coordinator, and says which engines are here and how fast they train', async () => {
     const report = await json('doctor');
     expect(report).toMatchObject({ ok: true });
-    const checks = report['checks'] as { what: string; ok: boolean }[];
-    expect(checks.map(({ what }) => what)).toEqual([
+    const checks = report['checks'] as { what: string; ok: boolean; detail: string; stepsPerSecond?: number }[];
+    const engines = checks.filter(({ what }) => what.startsWith('engine'));
+    for (const { stepsPerSecond, detail } of engines)
+      if (stepsPerSecond === null) expect(detail).toMatch(/^not here: /);
+      else expect(stepsPerSecond).toBeGreaterThan(0);
+    expect(engines.filter(({ detail }) => detail.includes('; chosen for models that compile'))).toHaveLength(1);
+    expect(checks.map(({ what }) => what.replace(/tfjs-.*/, 'tfjs'))).toEqual([
       'Node',
       'machine',
-      'training',
+      'engine onnx',
+      'engine wasm',
+      'engine tfjs',
       'MNIST',
       'data directory',
       'coordinator',

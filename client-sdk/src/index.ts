@@ -20,6 +20,8 @@ export { ShareAggregator } from './share-aggregator.ts';
 export type { ShareAggregatorOptions } from './share-aggregator.ts';
 export { openTrainingEngine } from './training/choose.ts';
 export type { Adam, LossName, OptimizerSettings, Sgd, TrainingSettings } from './training/settings.ts';
+export { surveyEngines } from './training/survey.ts';
+export type { SurveyedEngine } from './training/survey.ts';
 export { openPortableEngine } from './training/portable/engine.ts';
 export { openTfjsEngine } from './training/tfjs/engine.ts';
 export type { TfjsEngine } from './training/tfjs/engine.ts';
