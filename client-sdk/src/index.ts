@@ -22,6 +22,7 @@ export { openTrainingEngine } from './training/choose.ts';
 export type { Adam, LossName, OptimizerSettings, Sgd, TrainingSettings } from './training/settings.ts';
 export { surveyEngines } from './training/survey.ts';
 export type { SurveyedEngine } from './training/survey.ts';
+export { exportOnnx, onnxPieces } from './training/native/export.ts';
 export { openPortableEngine } from './training/portable/engine.ts';
 export { openTfjsEngine } from './training/tfjs/engine.ts';
 export type { TfjsEngine } from './training/tfjs/engine.ts';
