@@ -126,6 +126,11 @@ export const COORDINATOR_ERRORS = {
   ],
   MODEL_NOT_FOUND: [404, 'No model has this name.', 'List the models.'],
   VERSION_NOT_FOUND: [404, 'The model has no such version or channel.', 'List the versions of the model.'],
+  MODEL_FORMAT_MISSING: [
+    404,
+    'The version has no file of this format: a layer cannot be written in it, or this coordinator was started without its writer.',
+    'The detail says which; every version has model.json and model.safetensors.',
+  ],
   MODEL_INVALID: [
     400,
     'The uploaded model is not a safetensors file of float32 tensors with a topology, or differs in layout from earlier versions.',

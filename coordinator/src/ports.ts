@@ -1,5 +1,5 @@
 /**
- * All ports of the coordinator on one screen: time, records, blobs, jobs, evaluation. The domain sees none of them, `app/`
+ * All ports of the coordinator on one screen: time, records, blobs, jobs, evaluation, model files. The domain sees none of them, `app/`
  * sees only these, `adapters/` implements them, `main.ts` joins them.
  */
 import type {
@@ -533,4 +533,18 @@ export interface Evaluator {
     readonly weights: Float32Array;
   }): Promise<Metrics>;
   close(): Promise<void>;
+}
+
+// ---- Model files ---------------------------------------------------------------------------------------------------
+
+/** Writes a version in a format that is not Carapace's own. Without one there is no such file. */
+export interface ModelWriter {
+  /**
+   * An ONNX model of the architecture, in pieces between which the bytes of the tensors belong: piece i comes before tensor i, the
+   * last one after all of them. Or why the architecture cannot be written so.
+   */
+  onnx(model: {
+    readonly topology: string;
+    readonly tensors: readonly TensorSpec[];
+  }): Promise<readonly Uint8Array[] | { readonly unsupported: string }>;
 }
