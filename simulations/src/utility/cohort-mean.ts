@@ -64,7 +64,7 @@ function centralMean({ clients, dimension, clip, noiseMultiplier }: CohortSettin
 
 /** All clients survive and all of their noise is counted on, so that the multiplier is that of the central noise. */
 export function distributedPrivacy({ clip, noiseMultiplier }: CohortSettings): UserPrivacy {
-  return { noise: 'skellam', noiseMultiplier, clip, colluding: 0, budgets: [] };
+  return { placement: 'distributed', noise: 'skellam', noiseMultiplier, clip, colluding: 0, budgets: [] };
 }
 
 function distributedMean(settings: CohortSettings, random: RandomSource): CohortMean {
