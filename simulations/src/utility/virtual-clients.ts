@@ -18,7 +18,7 @@ import type { Partition } from '../partition/partition.ts';
 export interface VirtualClients {
   readonly layout: Layout;
   /** What each client has learned from the global weights, one after the other; nothing of it is kept. */
-  updates(round: number, weights: Float32Array): AsyncGenerator<Float32Array>;
+  readonly updates: (round: number, weights: Float32Array) => AsyncGenerator<Float32Array>;
 }
 
 export interface VirtualClientsOptions {
