@@ -8,7 +8,10 @@ import type { Noise, NoiseTrial, UtilityPlan } from '@carapace/simulations';
 import { machine, readable } from '../../scripts/bench-kit.ts';
 import type { Bench, Figure } from '../../scripts/bench-kit.ts';
 
-const TARGET = { clients: 1000, rounds: 15, clip: 0.5, epsilon: 8, delta: 1e-5 };
+/** The first is what the figure is about; with the second the noise is as large as it may be while something is learned. */
+const COHORTS = [1000, 100];
+const EXAMPLES_EACH = 60;
+const TARGET = { rounds: 15, clip: 0.5, epsilon: 8, delta: 1e-5 };
 const TRIAL = {
   model: 'mnist-2nn',
   training: {
@@ -32,55 +35,73 @@ interface Trial {
   readonly cpuSeconds: number;
 }
 
+interface Cohort {
+  readonly clients: number;
+  readonly plan: UtilityPlan;
+  readonly trials: Trial[];
+}
+
 interface Results {
   readonly machine: string;
+  /** Of the quarter of an hour before it began. */
+  readonly load: number;
   readonly target: typeof TARGET;
   readonly trial: typeof TRIAL;
-  readonly plan: UtilityPlan;
-  readonly load: number;
-  readonly trials: Trial[];
+  readonly cohorts: Cohort[];
 }
 
 export const bench: Bench = {
   description: 'accuracy of the MNIST 2NN under user-level epsilon 8: distributed noise beside central noise and none',
   method:
-    `${TARGET.clients} virtual clients with 60 images each (even shares), all in every one of ${TARGET.rounds} rounds; FedAvg with the training engine, clip and both halves of the mechanisms of production, ` +
+    `${COHORTS.join(' and ')} virtual clients with ${EXAMPLES_EACH} images each (even shares), all in every one of ${TARGET.rounds} rounds; FedAvg with the training engine, clip and both halves of the mechanisms of production, ` +
     'masks left out, lanes summed modulo 2^32; nothing is gained by sampling, so epsilon holds with every cohort public, relation zero-out; the certified engine prices the distributed noise, the central one has the same multiplier; ' +
     `seeds ${SEEDS.join(', ')}: shares, first weights and orders are the same for the three; accuracy of the last round on the 10,000 test images. ` +
-    'Nearly an hour of one core with nothing else on it would be a quarter of that; DP_UTILITY_RESULTS=FILE keeps each trial there and goes on from it',
+    'Half an hour of one core; DP_UTILITY_RESULTS=FILE keeps each trial there and goes on from it',
   run: async () => {
-    const results = await trials(process.env['DP_UTILITY_RESULTS'] ?? null);
-    return figures(results);
+    const { cohorts } = await trials(process.env['DP_UTILITY_RESULTS'] ?? null);
+    return cohorts.flatMap(figures);
   },
 };
 
 async function trials(file: string | null): Promise<Results> {
-  const plan = await planned();
-  const kept = file !== null && existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : null;
-  const begun = { machine: machine(), target: TARGET, trial: TRIAL, plan };
-  if (kept !== null && !isSame(kept, begun)) throw new Error(`${file} holds the results of other settings`);
-  const results: Results = kept ?? { ...begun, load: loadavg()[2] ?? 0, trials: [] };
-  const data = { train: await mnistExamples('train'), test: await mnistExamples('test') };
-  for (const seed of SEEDS) {
-    for (const noise of NOISES) {
-      if (results.trials.some((trial) => trial.noise === noise && trial.seed === seed)) continue;
-      results.trials.push(
-        await timed({ ...TARGET, ...TRIAL, noise, seed, noiseMultiplier: plan.noiseMultiplier }, data),
-      );
-      if (file !== null) writeFileSync(file, JSON.stringify(results, null, 2));
+  const results = begun(file);
+  const test = await mnistExamples('test');
+  for (const clients of COHORTS) {
+    const train = await mnistExamples('train', upTo(clients * EXAMPLES_EACH));
+    const cohort = await cohortOf(results, clients);
+    for (const seed of SEEDS) {
+      for (const noise of NOISES) {
+        if (cohort.trials.some((trial) => trial.noise === noise && trial.seed === seed)) continue;
+        const trial = { ...TARGET, ...TRIAL, clients, noise, seed, noiseMultiplier: cohort.plan.noiseMultiplier };
+        cohort.trials.push(await timed(trial, { train, test }));
+        if (file !== null) writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
+      }
     }
   }
   return results;
 }
 
-async function planned(): Promise<UtilityPlan> {
-  const { tensors } = await buildShippedModel(TRIAL.model, seededRandom('shape'));
-  return planUtility({ ...TARGET, dimension: layoutOf(tensors).size });
+function begun(file: string | null): Results {
+  const fresh: Results = { machine: machine(), load: loadavg()[2] ?? 0, target: TARGET, trial: TRIAL, cohorts: [] };
+  if (file === null || !existsSync(file)) return fresh;
+  const kept = JSON.parse(readFileSync(file, 'utf8')) as Results;
+  const settings = ({ target, trial }: Results): string => JSON.stringify([target, trial]);
+  if (settings(kept) !== settings(fresh)) throw new Error(`${file} holds the results of other settings`);
+  return kept;
 }
 
-function isSame(kept: Results, begun: Pick<Results, 'target' | 'trial' | 'plan'>): boolean {
-  const text = ({ target, trial, plan }: typeof begun): string => JSON.stringify([target, trial, plan]);
-  return text(kept) === text(begun);
+async function cohortOf({ cohorts }: Results, clients: number): Promise<Cohort> {
+  const kept = cohorts.find((cohort) => cohort.clients === clients);
+  if (kept !== undefined) return kept;
+  const { tensors } = await buildShippedModel(TRIAL.model, seededRandom('shape'));
+  const plan = planUtility({ ...TARGET, clients, dimension: layoutOf(tensors).size });
+  const cohort: Cohort = { clients, plan, trials: [] };
+  cohorts.push(cohort);
+  return cohort;
+}
+
+function upTo(count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_value, index) => index);
 }
 
 async function timed(trial: NoiseTrial, data: Parameters<typeof runNoiseTrial>[1]): Promise<Trial> {
@@ -96,11 +117,11 @@ async function timed(trial: NoiseTrial, data: Parameters<typeof runNoiseTrial>[1
   };
 }
 
-function figures({ plan, trials: all }: Results): Figure[] {
+function figures({ clients, plan, trials: all }: Cohort): Figure[] {
   const of = (noise: Noise): number[] =>
     SEEDS.map((seed) => 100 * all.find((trial) => trial.noise === noise && trial.seed === seed)!.accuracies.at(-1)!);
   const told = (what: string, values: readonly number[], more: Pick<Figure, 'goal' | 'anchor'>): Figure => ({
-    what: `${what}, mean of ${values.length} seeds, deviation ${readable(deviation(values))}`,
+    what: `${clients} clients, ${what}, mean of ${values.length} seeds, deviation ${readable(deviation(values))}`,
     value: mean(values),
     unit: '%',
     spread: [Math.min(...values), Math.max(...values)],
@@ -121,7 +142,7 @@ function figures({ plan, trials: all }: Results): Figure[] {
       anchor: `${multiplier}: epsilon ${plan.distributedEpsilon.toFixed(3)} by the certified engine`,
     }),
     {
-      what: 'distributed less central noise, absolute mean over seeds',
+      what: `${clients} clients, distributed less central noise, absolute mean over seeds`,
       value: Math.abs(mean(gap)),
       unit: 'points',
       spread: [Math.min(...gap), Math.max(...gap)],
@@ -130,7 +151,7 @@ function figures({ plan, trials: all }: Results): Figure[] {
       anchor: 'seed noise: deviation of the difference of two runs of different seeds',
     },
     {
-      what: 'measured noise of the distributed over that of the central update',
+      what: `${clients} clients, measured noise of the distributed over that of the central update`,
       value: mean(ratios(all)),
       unit: 'x',
       spread: [Math.min(...ratios(all)), Math.max(...ratios(all))],
