@@ -84,6 +84,7 @@ export {
   isWithinClip,
   latticeEvent,
 } from './privacy/clear-noise.ts';
+export { matrixEvent, matrixPlanOf, MatrixNoisySum } from './privacy/matrix-noise.ts';
 export { rateOf, roundChargeOf } from './privacy/round-charge.ts';
 export type { TaskCharge, ViewCharge } from './privacy/round-charge.ts';
 export { centre, wrap } from './privacy/mechanisms/modulus.ts';
@@ -177,14 +178,16 @@ export type { SharesSession } from './shares/session.ts';
 export { decodeDeposit, encodeDeposit } from './shares/wire/deposit.ts';
 export type { Deposit } from './shares/wire/share-input.ts';
 export { serverStep } from './strategies/fedavg.ts';
-export { NOISE_PLACEMENTS, privacyOf } from './task.ts';
+export { matrixOf, NOISE_PLACEMENTS, privacyOf } from './task.ts';
 export type {
   ClearUpdates,
   Cohort,
   LocalTraining,
   Loss,
+  NoiseMatrix,
   NoisePlacement,
   Optimizer,
+  ParticipationCap,
   Protection,
   Schedule,
   SecureAggregation,

@@ -9,11 +9,12 @@ import { laneFormat } from './secagg/quantiser.ts';
 import { checkThresholds, MOST_CLIENTS, thresholdsFor } from './secagg/thresholds.ts';
 import { MASK_MODES } from './secagg/vector-mask.ts';
 import { SHARES_LEAST_CLIENTS } from './shares/session.ts';
-import { NOISE_PLACEMENTS, privacyOf } from './task.ts';
+import { matrixOf, NOISE_PLACEMENTS, privacyOf } from './task.ts';
 import type {
   ClearUpdates,
   Cohort,
   LocalTraining,
+  NoiseMatrix,
   Optimizer,
   Protection,
   Schedule,
@@ -55,6 +56,7 @@ export function parseTask(value: unknown): Task {
   };
   document.end();
   checkSelection(task);
+  checkMatrix(task, { cohort, protection });
   if (hidden.kind === 'secagg') checkSecureAggregation(task, hidden, { cohort, protection });
   if (hidden.kind === 'shares') checkShares(task, hidden, { cohort, protection });
   checkNoise(task, protection);
@@ -78,6 +80,7 @@ function readCohort(cohort: DocumentReader, least: number): Cohort {
     throw cohort.refuse('minimum', `is ${minimum}, above the target of ${target}: no round could close`);
   const read: Cohort = {
     selection,
+    ...readParticipation(cohort),
     target,
     minimum,
     overSelection: cohort.number('overSelection', { min: 1, max: 10 }, 1),
@@ -88,6 +91,17 @@ function readCohort(cohort: DocumentReader, least: number): Cohort {
   };
   cohort.end();
   return read;
+}
+
+function readParticipation(cohort: DocumentReader): Pick<Cohort, 'participation'> {
+  if (!cohort.has('participation')) return {};
+  const participation = cohort.object('participation');
+  const read = {
+    most: participation.numberOrNull('most', count, null),
+    apart: participation.number('apart', count, 1),
+  };
+  participation.end();
+  return { participation: read };
 }
 
 function readSelection(selection: DocumentReader): Selection {
@@ -264,6 +278,7 @@ function readPrivacy(protection: DocumentReader, noise: UserPrivacy['noise'] = '
     clip: privacy.number('clip', { min: 1e-6, max: 1e6 }),
     colluding: privacy.number('colluding', { min: 0, max: 1_000_000, integer: true }, 0),
     budgets: privacy.parsedList('budgets', parseBudgetId),
+    ...readMatrix(privacy),
   };
   if (read.budgets.length === 0 || new Set(read.budgets).size < read.budgets.length)
     throw privacy.refuse('budgets', 'must name a budget at least, and none twice');
@@ -274,6 +289,47 @@ function readPrivacy(protection: DocumentReader, noise: UserPrivacy['noise'] = '
     );
   privacy.end();
   return read;
+}
+
+function readMatrix(privacy: DocumentReader): Pick<UserPrivacy, 'matrix'> {
+  if (!privacy.has('matrix')) return {};
+  const matrix = privacy.object('matrix');
+  const kind = matrix.choice('kind', ['tree', 'toeplitz', 'banded']);
+  const bounds = { min: 1, max: 65_536, integer: true } as const;
+  const read: NoiseMatrix = {
+    kind,
+    ...(kind === 'banded' && { band: matrix.number('band', bounds) }),
+    steps: matrix.number('steps', bounds),
+    most: matrix.number('most', bounds),
+    apart: matrix.number('apart', bounds, 1),
+  };
+  matrix.end();
+  return { matrix: read };
+}
+
+/** The sum must be one that nobody but the coordinator adds noise to, of all who may be in it, and the steps those that are charged. */
+function checkMatrix(
+  { cohort, protection, rounds }: Task,
+  at: { readonly cohort: DocumentReader; readonly protection: DocumentReader },
+): void {
+  const matrix = matrixOf(protection);
+  if (matrix === null) return;
+  if (protection.kind !== 'clear' || protection.privacy?.placement !== 'central')
+    throw at.protection.refuse(
+      'privacy.matrix',
+      'needs the sum of each round as whole numbers that did not wrap: it goes with clear and placement central',
+    );
+  if (cohort.selection?.kind === 'poisson')
+    throw unproved(
+      'correlated noise in a Poisson cohort: no bound is proved for coins and a matrix together; take selection fixed',
+    );
+  if (cohort.participation)
+    throw at.cohort.refuse('participation', 'is what privacy.matrix says already, by most and apart: leave it out');
+  if (rounds === null || rounds > matrix.steps)
+    throw at.protection.refuse(
+      'privacy.matrix.steps',
+      `is ${matrix.steps}, but the task has ${rounds ?? 'any number of'} rounds`,
+    );
 }
 
 const LEAST_MULTIPLIER = 0.02;

@@ -27,9 +27,16 @@ export interface Task {
  */
 export type Selection = { readonly kind: 'fixed' } | { readonly kind: 'poisson'; readonly rate: string };
 
+/** How often one client may take part in the rounds of a task: at most so many of them, and from one to the next at least `apart` (1 is every round). */
+export interface ParticipationCap {
+  readonly most: number | null;
+  readonly apart: number;
+}
+
 export interface Cohort {
   /** Absent in tasks from before there was a choice: `fixed`. */
   readonly selection?: Selection;
+  readonly participation?: ParticipationCap | null;
   /** Updates a round wants: with this many it closes at once. Of a Poisson cohort, how many are expected: what its sum is divided by. */
   readonly target: number;
   /** Updates below which a round is abandoned (quorum). At least 1, at most `target`. */
@@ -112,14 +119,36 @@ export interface UserPrivacy {
   readonly clip: number;
   /** So many survivors of a round are not relied on for noise; 0 where noise does not come from several. */
   readonly colluding: number;
+  /** Null, or absent, where each round has noise of its own. */
+  readonly matrix?: NoiseMatrix | null;
   /** Every round is charged to each of these before its cohort is selected. */
   readonly budgets: readonly BudgetId[];
+}
+
+/**
+ * DP-FTRL: central noise that is correlated over the rounds, so that it nearly cancels in their sum; for cohorts that cannot be sampled. All rounds together are
+ * one release, charged once, whoever of the clients takes part in `most` of the `steps`, `apart` or more from one to the next.
+ */
+export interface NoiseMatrix {
+  /** A binary tree; the square root of the prefix sum (Toeplitz); or that, cut off after a band. */
+  readonly kind: 'tree' | 'toeplitz' | 'banded';
+  /** Steps that share noise; of `banded` alone. */
+  readonly band?: number;
+  /** Sums that are ever released. */
+  readonly steps: number;
+  readonly most: number;
+  readonly apart: number;
 }
 
 export type Schedule =
   | { readonly kind: 'continuous' }
   | { readonly kind: 'every'; readonly seconds: number }
   | { readonly kind: 'cron'; readonly pattern: string };
+
+/** Correlated noise of a task, or null. */
+export function matrixOf(protection: Protection): NoiseMatrix | null {
+  return privacyOf(protection)?.matrix ?? null;
+}
 
 export function privacyOf(protection: Protection): UserPrivacy | null {
   return protection.privacy ?? null;

@@ -210,6 +210,60 @@ test(
   },
 );
 
+test(
+  'correlated noise: one charge for all steps, through a kill, and nobody in more of them than it is made for',
+  { timeout: 200_000 },
+  async () => {
+    const { calls } = coordinator;
+    await upload('correlated');
+    await calls.put('/v1/budgets/horizon', { epsilon: 100, delta: 1e-6 });
+    const matrix = { kind: 'banded', band: 3, steps: 4, most: 2, apart: 2 };
+    await calls.post('/v1/tasks', {
+      name: 'correlated',
+      model: { name: 'correlated' },
+      cohort: { target: 2, minimum: 2, reportSeconds: 60, selectionSeconds: 60 },
+      protection: {
+        kind: 'clear',
+        privacy: { placement: 'central', noiseMultiplier: '2', clip: 1, budgets: ['horizon'], matrix },
+      },
+      rounds: 4,
+    });
+    await until(60_000, 'a first step', async () => (await completedOf('correlated')) > 0);
+    const first = (await budget('horizon')).spent;
+    await coordinator.kill();
+    await coordinator.start();
+    await until(90_000, 'four steps', async () => (await completedOf('correlated')) === 4);
+    expect(await lastManifest('correlated')).toMatchObject({ privacy: { matrix, server: 'unprotected' } });
+    const { entries } = await calls.get<LedgerAnswer>('/v1/ledger');
+    const own = entries
+      .map(({ entry }) => JSON.parse(entry) as { kind: string; round?: string; event?: PrivacyEvent })
+      .filter(({ round }) => round?.startsWith('correlated.') === true);
+    const { event } = own.find(({ kind }) => kind === 'reserve')!;
+    const whole = privacyEpsilon([{ event: event!, count: 1 }], 1e-6, { relation: 'zero-out' }).value;
+    // A kill between the mark and the commit of a commit charges all of it once more.
+    const lost = own.filter(({ kind }) => kind === 'lost').length;
+    const { spent, rounds } = await budget('horizon');
+    expect(first).toBeCloseTo(whole, 6);
+    expect(rounds).toBeGreaterThanOrEqual(4);
+    if (lost === 0) expect(spent).toBe(first);
+    else expect(spent).toBeGreaterThan(whole);
+    const steps = new Map<string, number[]>();
+    const { rounds: pages } = await calls.get<RoundList>('/v1/tasks/correlated/rounds?limit=100');
+    const released = pages.filter(({ state }) => state.kind === 'completed').toReversed();
+    for (const [i, { id }] of released.entries()) {
+      const { participants } = await calls.get<RoundPage>(`/v1/rounds/${id}`);
+      for (const { client, status } of participants)
+        if (status === 'reported') steps.set(client, [...(steps.get(client) ?? []), i + 1]);
+    }
+    expect([...steps.values()].flat()).toHaveLength(8);
+    for (const [a, b, ...more] of steps.values()) {
+      expect(more).toEqual([]);
+      if (b !== undefined) expect(b - a!).toBeGreaterThanOrEqual(2);
+    }
+    await expectAudit();
+  },
+);
+
 test('a device with a limit of its own takes local noise and declines central', { timeout: 120_000 }, async () => {
   await clients.stop();
   const { calls } = coordinator;

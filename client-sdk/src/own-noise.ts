@@ -3,13 +3,17 @@
  * own, and takes no part beyond what its owner allows, whatever the coordinator's budgets say.
  */
 import {
+  canonicalEvent,
   clearContribution,
   clearNoisePlan,
   eventOf,
   latticeEvent,
+  matrixEvent,
+  matrixPlanOf,
   noisePlan,
   noisyLanes,
   noisyQuantiser,
+  parseRoundId,
   PrivacyAccount,
   privacyOf,
 } from '@carapace/aggregation';
@@ -80,14 +84,23 @@ export async function ownClearNoise(
   checkOwn(means, privacy);
   const plan = clearNoisePlan(protection, layout.size);
   if (plan === null || privacy === null) return null;
-  const event = latticeEvent(plan);
+  const matrix = matrixPlanOf(privacy, layout.size);
+  const event = matrix === null ? latticeEvent(plan) : matrixEvent(matrix);
   await count(means, round, event, privacy);
   return {
     contribution: async (delta) => {
-      await means.state.noteCharge(round, event);
+      // The event of correlated noise is that of all rounds of the task.
+      if (matrix === null || !(await isCounted(means.state, round, event))) await means.state.noteCharge(round, event);
       return clearContribution(plan, privacy, delta, means.random);
     },
   };
+}
+
+async function isCounted(state: StateDirectory, round: RoundId, event: PrivacyEvent): Promise<boolean> {
+  const [{ task }, text] = [parseRoundId(round), canonicalEvent(event)];
+  return (await state.charges()).some(
+    (one) => parseRoundId(one.round).task === task && canonicalEvent(one.event) === text,
+  );
 }
 
 /** A device with a limit relies on noise that it adds itself: it can count no other. */

@@ -11,7 +11,7 @@ const { parse: parseYaml } = createRequire(join(ROOT, 'cli', 'package.json'))('y
   readonly parse: (text: string) => Record<string, unknown>;
 };
 const document = readFileSync(join(ROOT, 'docs', 'task.md'), 'utf8');
-const [smallest = '', whole = '', sampled = '', secure = '', shared = ''] = fences(document, 'yaml');
+const [smallest = '', whole = '', sampled = '', correlated = '', secure = '', shared = ''] = fences(document, 'yaml');
 const keys = tableRows(document).map(([key = '', , range = '', byDefault = '']) => ({
   key: key.replaceAll('`', ''),
   range,
@@ -28,6 +28,11 @@ test('the example of secret cohorts parses, and with nothing else around it is r
   expect(() => parseTask({ ...task, protection: { kind: 'clear' } })).toThrow(/PRIVACY_UNPROVED/);
 });
 
+test('the example of correlated noise parses', () => {
+  const { protection } = parseTask(parseYaml(correlated));
+  expect(protection.privacy?.matrix).toEqual({ kind: 'banded', band: 10, steps: 500, most: 6, apart: 50 });
+});
+
 /** Keys of a protection that the other one has not. */
 const FOREIGN = { secagg: ['aggregator'], shares: ['mode'] } as const;
 
@@ -37,6 +42,7 @@ describe.each([
 ] as const)('the example with %s', (kind, example, required) => {
   const documented = keys
     .flatMap(({ key }) => (key.startsWith('protection.') ? [key.slice('protection.'.length)] : []))
+    .filter((key) => !key.startsWith('privacy.matrix'))
     .filter((key) => !FOREIGN[kind].some((foreign) => foreign === key));
 
   test('parses, with the documented keys of its protection written out', () => {
@@ -69,7 +75,8 @@ describe.each([
 });
 
 test('the written-out example and the table list the same keys, but for those of other schedules and protections', () => {
-  const ofOtherKinds = /^(schedule\.(seconds|pattern)|cohort\.selection\.(?!kind)|protection\.(?!kind))/;
+  const ofOtherKinds =
+    /^(schedule\.(seconds|pattern)|cohort\.(selection\.(?!kind)|participation)|protection\.(?!kind))/;
   const listed = keys.map(({ key }) => key).filter((key) => !ofOtherKinds.test(key));
   expect(leaves(parseYaml(whole)).sort()).toEqual(listed.sort());
 });
@@ -119,6 +126,7 @@ function withKey(key: string, value: unknown): Record<string, unknown> {
     cohort: cohortFor(key, value),
     schedule: scheduleFor(key, value),
     protection: protectionFor(key, value),
+    ...(key.startsWith('protection.privacy.matrix') && { rounds: 1 }),
   };
   const path = key.split('.');
   const last = path.pop() ?? '';
@@ -140,6 +148,13 @@ function cohortFor(key: string, value: unknown): Record<string, unknown> {
 function protectionFor(key: string, value: unknown): Record<string, unknown> {
   if (key === 'cohort.selection.rate' || value === 'poisson')
     return { kind: 'clear', privacy: { placement: 'central', noiseMultiplier: '1', clip: 1, budgets: ['mnist'] } };
+  if (key.startsWith('protection.privacy.matrix')) {
+    const banded = key.endsWith('.band') || value === 'banded';
+    // The parent of a key that is absent: each of them is required only beside the others.
+    const matrix = { kind: 'tree', ...(banded && { kind: 'banded', band: 1 }), steps: banded ? 65_536 : 10, most: 1 };
+    const privacy = { placement: 'central', noiseMultiplier: '1', clip: 1, budgets: ['mnist'] };
+    return { kind: 'clear', privacy: key === 'protection.privacy.matrix' ? privacy : { ...privacy, matrix } };
+  }
   if (key.startsWith('protection.privacy.'))
     return { kind: 'secagg', privacy: { noiseMultiplier: '1', clip: 1, budgets: ['mnist'] } };
   if (key === 'protection.aggregator' || value === 'shares')

@@ -2,9 +2,10 @@
 import { parseRational, toNumber } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
 import type { Selection, Task } from '../task.ts';
-import { privacyOf } from '../task.ts';
+import { matrixOf, privacyOf } from '../task.ts';
 import { clearNoisePlan, latticeEvent, latticeVariation } from './clear-noise.ts';
 import type { PrivacyEvent } from './events/event.ts';
+import { matrixEvent, matrixPlanOf, matrixVariation } from './matrix-noise.ts';
 import { eventOf, planOfTask, totalVariationOf } from './user-level.ts';
 
 export interface ViewCharge {
@@ -18,6 +19,8 @@ export interface TaskCharge {
   readonly model: ViewCharge;
   /** Against whoever knows who took part, the coordinator too; null where it sees what has no noise yet. */
   readonly server: ViewCharge | null;
+  /** Whether this is the charge of all rounds together, however many they are: correlated noise. */
+  readonly once: boolean;
 }
 
 /**
@@ -28,7 +31,8 @@ export function roundChargeOf(task: Task, dimension: number): TaskCharge | null 
   const privacy = privacyOf(task.protection);
   const whole = privacy && chargeOf(task, dimension);
   if (privacy === null || whole === null) return null;
-  return { model: sampled(task, whole), server: privacy.placement === 'central' ? null : whole };
+  const server = privacy.placement === 'central' ? null : whole;
+  return { model: sampled(task, whole), server, once: matrixOf(task.protection) !== null };
 }
 
 /** Who sees the models does not see the coins; who chose does. */
@@ -47,6 +51,8 @@ export function rateOf({ rate }: Extract<Selection, { kind: 'poisson' }>): numbe
 
 function chargeOf(task: Task, dimension: number): ViewCharge | null {
   if (task.protection.kind === 'clear') {
+    const matrix = task.protection.privacy && matrixPlanOf(task.protection.privacy, dimension);
+    if (matrix) return { event: matrixEvent(matrix), totalVariation: matrixVariation(matrix) };
     const plan = clearNoisePlan(task.protection, dimension);
     return plan && { event: latticeEvent(plan), totalVariation: latticeVariation(plan) };
   }

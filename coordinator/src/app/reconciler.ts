@@ -82,7 +82,7 @@ export class Reconciler {
   /** What the rounds that run may still read. */
   async #awaitedBlobs(): Promise<ReadonlySet<Digest>> {
     const { store } = this.#ctx;
-    const awaited = new Set<Digest>();
+    const awaited = new Set<Digest>(await store.listNoiseStates());
     for (const { id } of await store.listRunningRounds()) {
       for (const digest of await store.listUpdateDigests(id)) awaited.add(digest);
       for (const digest of await this.#waiting.protocols.blobsOf(id)) awaited.add(digest);

@@ -4,6 +4,7 @@
  */
 import type { ClientId, Metrics, RoundId, Task } from '@carapace/aggregation';
 import { isTerminal, observation, step } from '../domain/round.ts';
+import { capOf, within } from '../domain/participation.ts';
 import { drawCohort } from '../domain/poisson.ts';
 import type { Candidate, Effect, Instant, RoundEvent, Step } from '../domain/round.ts';
 import type { Records, RoundRecord, VersionRecord } from '../ports.ts';
@@ -112,14 +113,29 @@ async function observe(
 async function listEligible(records: Records, round: RoundRecord, now: Instant): Promise<readonly Candidate[]> {
   if ('plan' in round.state && round.state.plan.poisson != null)
     return drawn(records, round.id, round.state.plan.poisson);
-  const waiting = await records.listCandidates(now);
+  const task = (await records.findTask(round.task))?.task;
+  const waiting = await allowed(records, round, task, await records.listCandidates(now));
   if (!('plan' in round.state) || round.state.plan.protocol === null) return waiting;
-  const protection = (await records.findTask(round.task))?.task.protection;
+  const protection = task?.protection;
   const aggregator = protection?.kind === 'shares' ? protection.aggregator : null;
   return onRoster(
     records,
     waiting.filter(({ client }) => client !== aggregator),
   );
+}
+
+/** Whom the task's cap lets take part once more, by what the records say of the rounds before. */
+async function allowed(
+  records: Records,
+  round: RoundRecord,
+  task: Task | undefined,
+  waiting: readonly Candidate[],
+): Promise<readonly Candidate[]> {
+  const cap = task === undefined ? null : capOf(task);
+  if (cap === null) return waiting;
+  if (cap.by === 'rounds') return within(cap, waiting, await records.listParticipations(round.task), round.number);
+  const step = (await records.findNoiseStep(round.task))?.step ?? 0;
+  return within(cap, waiting, await records.listStepParticipations(round.task), step + 1);
 }
 
 /** By the coins of the round, whether they wait or not. */

@@ -1,9 +1,9 @@
 /** The two jobs of a round that take time: the sum with the server's step, and the evaluation. Both may run twice. */
-import { privacyOf } from '@carapace/aggregation';
-import type { ClearUpdates, Metrics, Protection, RoundId } from '@carapace/aggregation';
+import { matrixOf, privacyOf } from '@carapace/aggregation';
+import type { ClearUpdates, Digest, Metrics, Protection, RoundId } from '@carapace/aggregation';
 import type { RoundEvent } from '../domain/round.ts';
 import { CoordinatorError } from '../errors.ts';
-import type { RoundRecord, TaskRecord, UpdateRecord, VersionRecord } from '../ports.ts';
+import type { NoiseStep, Records, RoundRecord, TaskRecord, UpdateRecord, VersionRecord } from '../ports.ts';
 import type { Context } from './context.ts';
 import type { Occurrence } from './round-stepping.ts';
 import type { Protocols } from './protocols.ts';
@@ -41,7 +41,10 @@ async function sumUpdates(
 ): Promise<Occurrence> {
   const { id } = subject.round;
   const updates = await ctx.store.listAcceptedUpdates(id);
-  const { weights } = await ctx.work.aggregate({
+  const { task } = subject.task;
+  const isCorrelated = matrixOf(protection) !== null;
+  const before = isCorrelated ? await ctx.store.findNoiseStep(task.name) : null;
+  const { weights, noiseState } = await ctx.work.aggregate({
     round: id,
     base: subject.base.weights,
     tensors: subject.base.tensors,
@@ -49,16 +52,32 @@ async function sumUpdates(
     strategy: subject.task.task.strategy,
     protection,
     secret,
-    over: subject.task.task.cohort.selection?.kind === 'poisson' ? subject.task.task.cohort.target : null,
+    over: isCorrelated || task.cohort.selection?.kind === 'poisson' ? task.cohort.target : null,
+    ...(isCorrelated && { noiseState: before?.state ?? null }),
     updates: updates.map(({ digest }) => digest),
   });
   return {
     event: async (now, records) => {
       // A client revoked meanwhile takes its update out of the set: the job runs again on what is left.
       const still = await records.listAcceptedUpdates(id);
-      return still.length === updates.length ? { kind: 'aggregated', now, weights, reported: updates.length } : null;
+      if (still.length !== updates.length) return null;
+      if (noiseState !== null && !(await takeStep(records, subject, before, noiseState))) return null;
+      return { kind: 'aggregated', now, weights, reported: updates.length };
     },
   };
+}
+
+/** In the transaction from which on the round's release is used: the step is taken then, whatever becomes of the version. False when the job is late. */
+async function takeStep(
+  records: Records,
+  { round, task: { task } }: Subject,
+  before: NoiseStep | null,
+  state: Digest,
+): Promise<boolean> {
+  const [now, latest] = [await records.findRound(round.id), await records.findNoiseStep(task.name)];
+  if (now?.state.kind !== 'aggregating' || latest?.step !== before?.step) return false;
+  await records.insertNoiseStep(task.name, { step: (before?.step ?? 0) + 1, state }, round.id);
+  return true;
 }
 
 /** A sum that was confirmed is opened whole: nobody, not even a client revoked since, can be taken out of it. */

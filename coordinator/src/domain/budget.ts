@@ -2,7 +2,7 @@
  * The privacy ledger as a value: what was reserved, spent and given back, entry after entry, and what it amounts to. Nothing here reads a
  * clock or a record, so whoever has the entries computes the same epsilon to the bit. Invariants: `docs/privacy.md`.
  */
-import { AggregationError, PrivacyAccount } from '@carapace/aggregation';
+import { AggregationError, canonicalEvent, PrivacyAccount } from '@carapace/aggregation';
 import type {
   BudgetId,
   Charge,
@@ -10,6 +10,7 @@ import type {
   PrivacyAnswer,
   PrivacyEvent,
   RoundId,
+  TaskId,
   ViewCharge,
 } from '@carapace/aggregation';
 import type { Instant } from './round.ts';
@@ -43,6 +44,8 @@ export interface RoundCharge {
   readonly totalVariation: number;
   /** In the view `server`; null where nothing protects from it. */
   readonly server?: ViewCharge | null;
+  /** Of correlated noise: the event is that of all rounds of this task together, and counts once however many there are. */
+  readonly covers?: TaskId;
 }
 
 export type LedgerEntry =
@@ -94,8 +97,10 @@ export function applyEntry(ledger: Ledger, entry: LedgerEntry, at: Instant): Led
       return withRound(ledger, entry.round, { ...reserved, participants: entry.participants, spent: true });
     }
     case 'lost': {
+      // What got lost may have been released again: it is covered by nothing.
+      const { covers: _covers, ...charge } = chargeIn(entry);
       const { participants } = entry;
-      return { ...ledger, lost: [...ledger.lost, { ...chargeIn(entry), at, participants, spent: true }] };
+      return { ...ledger, lost: [...ledger.lost, { ...charge, at, participants, spent: true }] };
     }
     case 'release': {
       // What was committed stays spent.
@@ -108,8 +113,9 @@ export function applyEntry(ledger: Ledger, entry: LedgerEntry, at: Instant): Led
 }
 
 /** The charge alone, of an entry or a round. */
-export function chargeIn({ budgets, event, totalVariation, server }: RoundCharge): RoundCharge {
-  return { budgets, event, totalVariation, ...(server !== undefined && { server }) };
+export function chargeIn({ budgets, event, totalVariation, server, covers }: RoundCharge): RoundCharge {
+  const rest = { ...(server !== undefined && { server }), ...(covers !== undefined && { covers }) };
+  return { budgets, event, totalVariation, ...rest };
 }
 
 export interface Spent {
@@ -166,6 +172,18 @@ export function objectionOf(
       return { kind: 'unproved', budget, relation };
     throw error;
   }
+}
+
+/** All rounds that one charge covers count as the first of them. */
+function withoutCovered(history: readonly Charged[]): Charged[] {
+  const covered = new Set<string>();
+  return history.filter(({ covers, event }) => {
+    if (covers === undefined) return true;
+    const key = `${covers} ${canonicalEvent(event)}`;
+    const isFirst = !covered.has(key);
+    covered.add(key);
+    return isFirst;
+  });
 }
 
 function engineOf(mode: BudgetTerms['mode']): 'certified' | 'rdp' {
@@ -256,7 +274,7 @@ const MOST_TURNS = 20;
  * is none.
  */
 function priceOf(history: readonly Charged[], { relation, delta, mode, view }: BudgetTerms): PrivacyAnswer | null {
-  const seen = history.map((charged) => seenIn(charged, view));
+  const seen = withoutCovered(history).map((charged) => seenIn(charged, view));
   if (!seen.every((charge) => charge !== null)) return null;
   const variation = seen.reduce((sum, { totalVariation }) => sum + totalVariation, 0);
   const account = new PrivacyAccount(relation, chargesOf(seen));

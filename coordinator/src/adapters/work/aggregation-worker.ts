@@ -12,6 +12,8 @@ import {
   lanesOf,
   layoutOf,
   maskOf,
+  MatrixNoisySum,
+  matrixPlanOf,
   noisePlan,
   openNoisyMean,
   openShares,
@@ -59,7 +61,7 @@ async function open(input: OpeningInput): Promise<Result> {
   const opened = summed && meanOf(summed, input);
   if (opened === undefined) return null;
   const weights = await publishable(input, layoutOf(input.tensors), opened.mean);
-  return { weights, examples: opened.weight };
+  return { weights, examples: opened.weight, noiseState: null };
 }
 
 /** Lane sums, and what they were counted with. */
@@ -119,8 +121,21 @@ function countedWith(
 
 async function aggregate(input: AggregationInput): Promise<Result> {
   const layout = layoutOf(input.tensors);
-  const { mean, weight } = await (input.secret === null ? plainMean(input, layout) : centralMean(input, layout));
-  return { weights: await publishable(input, layout, mean), examples: weight };
+  const { mean, weight, state } = await meanIn(input, layout);
+  // The state first: weights that are there without it would be of a step that nothing can follow.
+  const noiseState = state === null ? null : await updates.put(state);
+  return { weights: await publishable(input, layout, mean), examples: weight, noiseState };
+}
+
+interface Mean extends DequantisedMean {
+  /** Of correlated noise, after the step. */
+  readonly state: Uint8Array | null;
+}
+
+async function meanIn(input: AggregationInput, layout: Layout): Promise<Mean> {
+  if (input.noiseState !== undefined) return matrixMean(input, layout, input.noiseState);
+  const mean = await (input.secret === null ? plainMean(input, layout) : centralMean(input, layout));
+  return { ...mean, state: null };
 }
 
 /** Weighted by examples; by nothing where each update has noise of its own. */
@@ -137,6 +152,18 @@ async function centralMean(input: AggregationInput, layout: Layout): Promise<Deq
   const sum = new CentrallyNoisyMean(plan, input.protection.privacy);
   for await (const { delta } of updatesOf(input, layout)) sum.add(delta);
   return { mean: sum.open(input.secret, input.over ?? sum.count), weight: sum.count };
+}
+
+/** A step of noise that is correlated over rounds. */
+async function matrixMean(input: AggregationInput, layout: Layout, before: Digest | null): Promise<Mean> {
+  const { protection, secret, over } = input;
+  const plan = protection.privacy && matrixPlanOf(protection.privacy, layout.size);
+  if (!plan || !protection.privacy || secret === null || over === null)
+    throw new Error('a state of noise, but no step to take from it');
+  const sum = new MatrixNoisySum(plan, protection.privacy);
+  for await (const { delta } of updatesOf(input, layout)) sum.add(delta);
+  const { mean, state } = sum.open(before === null ? null : await updates.get(before), secret, over);
+  return { mean: Float64Array.from(mean), weight: sum.count, state };
 }
 
 /** One in memory at a time, in the order given, which is that of the client ids. */

@@ -1,5 +1,5 @@
 /** Privacy budgets in the life of rounds: charged before a cohort is selected, spent when a sum is about to be opened, given back when none can be. */
-import { layoutOf, parseRoundId, privacyOf, roundChargeOf } from '@carapace/aggregation';
+import { layoutOf, matrixOf, parseRoundId, privacyOf, roundChargeOf } from '@carapace/aggregation';
 import type { BudgetId, ClientId, RoundId, Task } from '@carapace/aggregation';
 import { judgeReservation, mayReplace, objectionOf, roundsLeft, spentOf } from '../../domain/budget.ts';
 import type { BudgetTerms, Refusal, RoundCharge, Spent, Verdict } from '../../domain/budget.ts';
@@ -68,7 +68,7 @@ export class Budgets {
     const charge = chargeOf(task, base);
     const privacy = privacyOf(task.protection);
     if (charge === null || privacy === null) return null;
-    const { placement, noise, noiseMultiplier, clip, colluding } = privacy;
+    const { placement, noise, noiseMultiplier, clip, colluding, matrix = null } = privacy;
     const ledger = await this.ledger.peek(records);
     const budgets = charge.budgets.map((budget) => {
       const { terms, epsilon, rounds } = spentOf(ledger, budget, now)!;
@@ -76,7 +76,7 @@ export class Budgets {
       return { budget, epsilon, delta, relation, view, rounds };
     });
     const server = charge.server === null ? 'unprotected' : 'protected';
-    const mechanism = { placement, noise, noiseMultiplier, clip, colluding };
+    const mechanism = { placement, noise, noiseMultiplier, clip, colluding, ...(matrix && { matrix }) };
     return { unit: 'client', ...mechanism, event: charge.event, server, budgets };
   }
 
@@ -113,7 +113,7 @@ export class Budgets {
     const now = this.#ctx.clock.now();
     return charge.budgets.map((budget) => ({
       budget,
-      roundsLeft: roundsLeft(ledger, budget, charge, now, MOST_ROUNDS),
+      roundsLeft: roundsLeft(ledger, budget, charge, now, matrixOf(task.protection)?.steps ?? MOST_ROUNDS),
     }));
   }
 
@@ -150,7 +150,12 @@ export function chargeOf(task: Task, base: VersionRecord): RoundCharge | null {
   if (privacy === null || charge === null) return null;
   const { model, server } = charge;
   // Said only where it is another: most rounds cost the same in both views.
-  return { budgets: privacy.budgets, ...model, ...(server !== model && { server }) };
+  return {
+    budgets: privacy.budgets,
+    ...model,
+    ...(server !== model && { server }),
+    ...(charge.once && { covers: task.name }),
+  };
 }
 
 /** For people: why a round was not opened. */

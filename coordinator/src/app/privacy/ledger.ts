@@ -123,7 +123,8 @@ function lostBy(entry: LedgerEntry, { rounds }: Ledger): LedgerEntry | null {
     case 'lost':
       return entry;
     case 'reserve':
-      return { ...entry, kind: 'lost', participants: null };
+      // A sum is opened after a commit, which would be there instead; what covers many rounds is not charged again for a round that never was.
+      return entry.covers === undefined ? { ...entry, kind: 'lost', participants: null } : null;
     case 'commit': {
       const reserved = rounds.get(entry.round);
       if (reserved === undefined) return null;
