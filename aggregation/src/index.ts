@@ -85,6 +85,8 @@ export {
   latticeEvent,
 } from './privacy/clear-noise.ts';
 export { matrixEvent, matrixPlanOf, MatrixNoisySum } from './privacy/matrix-noise.ts';
+export { atClip, clipAfter, vectorLength, wholeClip, withClipBit, withoutClipBit } from './privacy/moving-clip.ts';
+export type { ClipStep } from './privacy/moving-clip.ts';
 export { rateOf, roundChargeOf } from './privacy/round-charge.ts';
 export type { TaskCharge, ViewCharge } from './privacy/round-charge.ts';
 export { centre, wrap } from './privacy/mechanisms/modulus.ts';
@@ -180,6 +182,7 @@ export type { Deposit } from './shares/wire/share-input.ts';
 export { serverStep } from './strategies/fedavg.ts';
 export { matrixOf, NOISE_PLACEMENTS, privacyOf } from './task.ts';
 export type {
+  AdaptiveClip,
   ClearUpdates,
   Cohort,
   LocalTraining,

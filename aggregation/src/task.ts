@@ -117,12 +117,24 @@ export interface UserPrivacy {
   readonly noiseMultiplier: string;
   /** An update's L2 norm is clipped to this. All clients weigh the same. */
   readonly clip: number;
+  /** Null, or absent, where that is the clip of all rounds; else it is that of the first. */
+  readonly adaptive?: AdaptiveClip | null;
   /** So many survivors of a round are not relied on for noise; 0 where noise does not come from several. */
   readonly colluding: number;
   /** Null, or absent, where each round has noise of its own. */
   readonly matrix?: NoiseMatrix | null;
   /** Every round is charged to each of these before its cohort is selected. */
   readonly budgets: readonly BudgetId[];
+}
+
+/** The clip follows a quantile of the norms of updates: each client tells by one bit, under the same noise, whether its own was within (Andrew et al. 2021). */
+export interface AdaptiveClip {
+  /** gamma: the share of updates that should be within the clip. */
+  readonly quantile: number;
+  /** eta: the clip moves by e^±(rate / 2) in a round at the median, at most. */
+  readonly rate: number;
+  /** sigma_b: deviation of the noise on the count of bits, with local noise of that on each; a decimal. */
+  readonly bitDeviation: string;
 }
 
 /**
