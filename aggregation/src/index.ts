@@ -84,6 +84,8 @@ export {
   isWithinClip,
   latticeEvent,
 } from './privacy/clear-noise.ts';
+export { stepsCharge } from './privacy/local-steps.ts';
+export type { StepsCharge } from './privacy/local-steps.ts';
 export { matrixEvent, matrixPlanOf, MatrixNoisySum } from './privacy/matrix-noise.ts';
 export { atClip, clipAfter, vectorLength, wholeClip, withClipBit, withoutClipBit } from './privacy/moving-clip.ts';
 export type { ClipStep } from './privacy/moving-clip.ts';
@@ -185,6 +187,7 @@ export type {
   AdaptiveClip,
   ClearUpdates,
   Cohort,
+  ExamplePrivacy,
   LocalTraining,
   Loss,
   NoiseMatrix,

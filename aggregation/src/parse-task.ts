@@ -181,9 +181,22 @@ function readTraining(training: DocumentReader): LocalTraining {
       'sparse-categorical-crossentropy',
     ),
     maxExamples: training.number('maxExamples', { min: 1, max: 2 ** 32 - 1, integer: true }, 1_000_000),
+    ...readExamplePrivacy(training),
   };
   training.end();
   return read;
+}
+
+function readExamplePrivacy(training: DocumentReader): Pick<LocalTraining, 'privacy'> {
+  if (!training.has('privacy')) return {};
+  const privacy = training.object('privacy');
+  const read = {
+    unit: privacy.choice('unit', ['example'], 'example'),
+    noiseMultiplier: privacy.parsed('noiseMultiplier', parseMultiplier),
+    clip: privacy.number('clip', { min: LEAST_TASK_CLIP, max: MOST_TASK_CLIP }),
+  };
+  privacy.end();
+  return { privacy: read };
 }
 
 function readOptimizer(optimizer: DocumentReader): Optimizer {

@@ -60,6 +60,17 @@ export interface LocalTraining {
   readonly loss: Loss;
   /** Largest number of examples that a client may weigh with. */
   readonly maxExamples: number;
+  /** Null, or absent, where a client's examples have no noise of their own. */
+  readonly privacy?: ExamplePrivacy | null;
+}
+
+/** Differential privacy for each example, against everybody who sees the update: the client clips example by example and adds noise to each local step. */
+export interface ExamplePrivacy {
+  readonly unit: 'example';
+  /** Deviation of the noise on the sum of a batch's gradients over the clip; a decimal. */
+  readonly noiseMultiplier: string;
+  /** The L2 norm of an example's gradient is clipped to this. */
+  readonly clip: number;
 }
 
 export type Optimizer = { readonly kind: 'sgd'; readonly learningRate: number; readonly momentum: number };
