@@ -111,6 +111,8 @@ test('devices train with noise, count every step of theirs over a restart, and d
   expect(told.every(({ metrics }) => Object.keys(metrics).length === 0)).toBe(true);
   const { versions } = await coordinator.calls.get<VersionList>('/v1/models/noisy/versions');
   expect(versions.length).toBeGreaterThanOrEqual(2);
+  const { manifest } = await coordinator.calls.get<{ manifest: { payload: string } }>('/v1/models/noisy/versions/2');
+  expect(JSON.parse(manifest.payload)).toMatchObject({ examplePrivacy: privacy, metrics: {} });
 }, 120_000);
 
 test('a device with a limit takes no task without noise, and a trainer that adds none sends nothing', async () => {

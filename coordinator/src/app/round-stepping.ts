@@ -193,8 +193,9 @@ async function publish(
     // How many came tells of each whether it did.
     cohort: privateCohort(task) ? null : effect.reported,
   };
-  const statement = await budgets.statement(records, task, base, now);
-  return records.insertVersion(manifested(ctx.key, content, now, statement), now);
+  const privacy = await budgets.statement(records, task, base, now);
+  const said = { privacy, examples: task.training.privacy ?? null };
+  return records.insertVersion(manifested(ctx.key, content, now, said), now);
 }
 
 function privateCohort({ cohort }: Task): boolean {
