@@ -30,14 +30,15 @@ const NEAR_ONE = 0.5;
 /** Rotations until sine and cosine are formed anew. */
 const ROTATIONS = 64;
 
-/** The moments for k = from to to - 1. @param cumulant log E_P e^{cL} */
+/** The moments for k = from to to - 1; nothing where too many nodes would be needed for them. @param cumulant log E_P e^{cL} */
 export function momentsOnLine(
   pair: LossPair,
   line: Line,
   range: { from: number; to: number },
   cumulant: number,
-): LineMoments {
+): LineMoments | undefined {
   const nodes = nodesOf(pair, { ...line, oscillation: line.step * range.to });
+  if (nodes.isCoarse) return undefined;
   const near = Math.abs(cumulant) < NEAR_ONE;
   const re = new Float64Array(range.to - range.from);
   const im = new Float64Array(range.to - range.from);
