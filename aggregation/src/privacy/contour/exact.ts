@@ -31,6 +31,8 @@ const MOST = 2 ** 17;
 /** Terms times nodes beyond which no more are taken: of one line about a second, while the place is looked for less; and of all lines. */
 const MOST_WORK = 6e8;
 const ROUGH_WORK = 5e7;
+/** Among atoms, where a lattice does as well. */
+const ATOMS_WORK = 1e8;
 const ALL_WORK = 1.5e9;
 /** What it costs to make a node, in terms. */
 const NODE = 256;
@@ -195,7 +197,7 @@ class ContourLine {
 
   /** Takes terms until twice as many give the same, up to `settled`, or until twice as many would be too much work: then the change is the larger of the last two. */
   settle(epsilon: number, settled: number): Exact {
-    const limit = settled > SETTLED ? ROUGH_WORK : MOST_WORK;
+    const limit = settled > SETTLED ? ROUGH_WORK : this.#hasAtoms ? ATOMS_WORK : MOST_WORK;
     if (this.#re.length === 0 && !this.#extend(FIRST)) return NOT_FOUND;
     let [before, value, change, former] = [NaN, this.deltaAt(epsilon), Infinity, 0];
     while (!this.#ended) {

@@ -6,6 +6,7 @@
  */
 import type { Band } from '../pairs/band.ts';
 import type { LossPair } from '../pairs/loss-pair.ts';
+import { weighedExpm1 } from './cumulant.ts';
 import { nodesOf } from './nodes.ts';
 
 export interface LineMoments {
@@ -48,9 +49,9 @@ export function momentsOnLine(
     const logMass = nodes.logMasses[j]!;
     const weight = Math.exp(logMass + line.tilt * loss - (near ? 0 : cumulant));
     if (near) {
-      const mass = Math.exp(logMass);
-      constant += mass * (Math.expm1(line.tilt * loss) + line.tilt * Math.expm1(-loss));
-      slope += mass * Math.expm1(-loss);
+      const back = weighedExpm1(logMass, -loss);
+      constant += weighedExpm1(logMass, line.tilt * loss) + line.tilt * back;
+      slope += back;
     }
     if (weight > 1e-22) accumulate(weight, loss * line.step, range.from, re, im);
   }

@@ -155,11 +155,16 @@ function relevant(curve: Curve, { tilt, band = ALL }: Demand): Relevant {
   return { intervals, best: best[2]! };
 }
 
-/** From the first place that matters to the last. */
+/** Every run of places that matter, and one step more to either side. */
 function trimmed({ low, high }: Interval, scan: readonly (readonly number[])[], best: readonly number[]): Interval[] {
-  const matters = scan.map((row) => row.some((value, j) => value > best[j]! - DROPPED));
-  const [first, last] = [matters.indexOf(true), matters.lastIndexOf(true)];
-  if (first < 0) return [];
   const step = (high - low) / SCAN;
-  return [{ low: Math.max(low, low + (first - 1) * step), high: Math.min(high, low + (last + 1) * step) }];
+  const runs: { low: number; high: number }[] = [];
+  scan.forEach((row, i) => {
+    if (!row.some((value, j) => value > best[j]! - DROPPED)) return;
+    const [from, to] = [Math.max(low, low + (i - 1) * step), Math.min(high, low + (i + 1) * step)];
+    const last = runs.at(-1);
+    if (last !== undefined && from <= last.high) last.high = to;
+    else runs.push({ low: from, high: to });
+  });
+  return runs;
 }

@@ -83,12 +83,13 @@ function untilSteady(
   if (!hasAtoms(composition)) return best;
   let { isFinest } = best;
   let change = best.spread / best.value;
-  for (let finer = aim / 16; finer > aim / 16 ** 5 && !isFinest; finer /= 16) {
+  for (let finer = aim / 4; finer > aim / 4 ** 9 && !isFinest; finer /= 4) {
     const next = at(finer);
     ({ isFinest } = next);
     change = Math.max(0, best.value / next.value - 1);
     if (next.value < best.value) best = next;
-    if (change <= tolerance / 4) return { ...best, excess: Math.max(best.excess, change / 3) };
+    // At a kink half the spacing halves the error: what is left is as much as what went.
+    if (change <= tolerance / 2) return { ...best, excess: Math.max(best.excess, change) };
   }
   return { ...best, excess: Math.max(best.excess, change) };
 }

@@ -45,8 +45,8 @@ export function layerFor(composition: Composition, query: Query, plan: Plan, tog
     // The cumulant is off by s (s + 1) times the same at every s: here it is known, at the slope it matters.
     const measured = Math.max(0, made.spectrum.logMoment - saddle.cumulant.value);
     const gap = (measured * 12 * curvature) / (stepsOf(composition) * saddle.tilt * (saddle.tilt + 1));
-    // What is not better for being finer has been cut into as many cells as there may be.
-    const isFinest = size >= most || spacing < 1e-12 || gap > 0.8 * former;
+    // What is not better for being finer has been cut into as many cells as there may be. (What is no number is as good as it gets, too.)
+    const isFinest = !(size < most && spacing >= 1e-12 && gap <= 0.8 * former);
     former = gap;
     if (gap <= 0.6 * aim || isFinest) return { ...made, gap, isFinest };
     const finer = 2 ** Math.max(1, Math.ceil(0.5 * Math.log2(gap / aim)));
