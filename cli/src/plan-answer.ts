@@ -34,19 +34,22 @@ function planText({ question, warnings, run }: PrivacyPlan, sized: boolean): str
 }
 
 function rows(question: PlanQuestion, run: PlannedRun, sized: boolean): [string, string][] {
-  const { signal, traffic, quorum, participations, target } = run;
+  const { signal, traffic, quorum, target } = run;
   const assumed = sized ? '' : ` (that of mnist-2nn, ${PLAN_PARAMETERS}; --parameters or --model names another)`;
   const found: [string, string][] = [
     [
       'rounds',
-      `${formatCount(run.rounds)} of ${formatCount(run.selected)} clients, ${quorum.quorum} needed${populationText(question)}`,
+      `${formatCount(run.rounds)} of ${formatCount(run.selected)} clients${quorum.quorum === 0 ? ' more or less' : `, ${quorum.quorum} needed`}${populationText(question)}`,
     ],
     [
       'noise',
-      `${run.noiseMultiplier} times the clip${run.calibrated ? ', the least that meets the target' : ''}; ${question.noise}, shared by the clients`,
+      `${run.noiseMultiplier} times the clip${run.calibrated ? ', the least that meets the target' : ''}; ${question.noise}, ${PLACED[question.placement]}`,
     ],
-    ['model view', `${curveText(run, 'model')}${question.selection === 'poisson' ? ', with secret coins' : ''}`],
-    ['server view', `${curveText(run, 'server')}, ${participationsText(participations)}`],
+    [
+      'model view',
+      `${curveText(run, 'model')}${question.rate === null ? '' : `, by secret coins of ${question.rate}`}`,
+    ],
+    ['server view', serverText(question, run)],
     ['delta', String(question.delta)],
   ];
   if (target !== null) found.push(['target', targetText(target, run)]);
@@ -55,25 +58,43 @@ function rows(question: PlanQuestion, run: PlannedRun, sized: boolean): [string,
     ['model', `${formatCount(question.parameters)} parameters${assumed}`],
     [
       'a client',
-      `${formatBytes(traffic.upBytes)} up, ${formatBytes(traffic.downBytes)} down a round; lanes of ${traffic.laneBits} bits for sums modulo 2^${traffic.bits}`,
+      `${formatBytes(traffic.upBytes)} up, ${formatBytes(traffic.downBytes)} down a round; ${lanesText(traffic)}`,
     ],
-    [
-      'quorum',
-      `met with probability ${shown(quorum.probability, 6)} when ${shown(100 * quorum.dropout)} % drop out: ${quorum.attempts === null ? 'never' : `${shown(quorum.attempts, 4)} tries`} a round`,
-    ],
+    ['quorum', quorumText(quorum)],
   );
   return found;
 }
 
-function populationText({ population, selection }: PlanQuestion): string {
-  if (population === null) return '';
-  return `, of ${formatCount(population)}${selection === 'poisson' ? ' by coins' : ''}`;
+const PLACED: Readonly<Record<PlanQuestion['placement'], string>> = {
+  distributed: 'shared by the clients',
+  central: 'all of it by the coordinator',
+  local: 'all of it by each client',
+};
+
+function serverText({ placement }: PlanQuestion, run: PlannedRun): string {
+  if (placement === 'central') return 'nothing is promised: the coordinator sees what has no noise yet';
+  return `${curveText(run, 'server')}, ${participationsText(run.participations)}`;
+}
+
+function lanesText({ lanes }: PlannedRun['traffic']): string {
+  return lanes === null ? 'in the clear' : `lanes of ${lanes.laneBits} bits for sums modulo 2^${lanes.bits}`;
+}
+
+function quorumText({ quorum, probability, dropout, attempts }: PlannedRun['quorum']): string {
+  if (quorum === 0) return 'none: a round completes whoever comes';
+  const tries =
+    attempts === null ? 'never' : attempts === 1 ? 'at the first try' : `in ${shown(attempts, 4)} tries on average`;
+  return `met with probability ${shown(probability, 6)} when ${shown(100 * dropout)} % drop out: a round completes ${tries}`;
+}
+
+function populationText({ population }: PlanQuestion): string {
+  return population === null ? '' : `, of ${formatCount(population)}`;
 }
 
 function curveText({ curve, epsilon }: PlannedRun, view: 'model' | 'server'): string {
   const bars = Array.from({ length: 16 }, (_, i) => curve[Math.round((i * (curve.length - 1)) / 15)]![view]);
   const first = curve[0]![view];
-  const line = curve.length === 1 ? '' : ` ${sparkline(bars.map((value) => (100 * value) / (bars.at(-1)! || 1)))}`;
+  const line = curve.length === 1 ? '' : ` ${sparkline(bars.map((value) => (100 * value) / (bars.at(-1) || 1)))}`;
   return `epsilon ${shown(first)} after a round, ${shown(epsilon[view])} after the last${line}`;
 }
 

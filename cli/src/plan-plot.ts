@@ -72,7 +72,13 @@ function heading({ delta, population }: PlanQuestion, { noiseMultiplier, selecte
 
 function curves(run: PlannedRun, x: Scale, y: Scale): string[] {
   const { model, server } = run.epsilon;
-  const [atModel, atServer] = [y.at(model), y.at(server)];
+  const [atModel, atServer] = [endOf(y, model), endOf(y, server)];
+  // Nothing protects from whoever adds all of the noise.
+  if (run.events.server.length === 0)
+    return [
+      ...curve(run.curve, 'model', x, y),
+      ...name('model', `model view ${short(model)}`, atModel, 'who sees models'),
+    ];
   // One line of text for both where the curves are one.
   if (run.curve.every((point) => Math.abs(point.model - point.server) <= 1e-9 * point.model)) {
     return [
@@ -87,6 +93,11 @@ function curves(run: PlannedRun, x: Scale, y: Scale): string[] {
     ...name('model', `model view ${short(model)}`, modelText, 'who sees models'),
     ...name('server', `server view ${short(server)}`, serverText, 'who knows the roster'),
   ];
+}
+
+/** A curve that leaves the drawing is named where it does. */
+function endOf(y: Scale, epsilon: number): number {
+  return Number.isFinite(epsilon) ? y.at(epsilon) : FRAME.top;
 }
 
 /** Epsilon jumps when a round completes. One round is a point. */
@@ -194,5 +205,5 @@ function count(value: number): string {
 }
 
 function short(value: number): string {
-  return Number.isFinite(value) ? String(Number(value.toPrecision(3))) : 'without end';
+  return Number.isFinite(value) ? String(Number(value.toPrecision(3))) : '∞';
 }

@@ -14,13 +14,24 @@ const NUMBERS = [
   'epsilon',
   'delta',
   'participations',
+  'apart',
   'bits',
   'clip',
   'colluding',
   'parameters',
   'dropout',
 ] as const;
-const TEXTS = ['view', 'noiseMultiplier', 'noise', 'selection', 'relation', 'mode', 'protection'] as const;
+const TEXTS = [
+  'view',
+  'noiseMultiplier',
+  'noise',
+  'selection',
+  'rate',
+  'relation',
+  'mode',
+  'protection',
+  'placement',
+] as const;
 
 export type PlanFlags = Readonly<Partial<Record<(typeof NUMBERS)[number] | (typeof TEXTS)[number], string>>> & {
   readonly model?: string;

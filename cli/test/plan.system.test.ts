@@ -87,9 +87,18 @@ const PLANS = {
     rounds: 300,
     noiseMultiplier: '1',
     epsilon: 2,
-    selection: 'poisson',
+    participations: 1,
   },
   'one round, no target': { cohort: 100, rounds: 1, noiseMultiplier: '1' },
+  'central, by secret coins': {
+    population: 10_000,
+    cohort: 100,
+    rounds: 100,
+    noiseMultiplier: '1',
+    epsilon: 8,
+    protection: 'clear',
+    selection: 'poisson',
+  },
   'nearly the same': { cohort: 100, rounds: 1000, noiseMultiplier: '20', epsilon: 10, participations: 990 },
 };
 const browser = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));

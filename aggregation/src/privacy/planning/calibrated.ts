@@ -25,7 +25,7 @@ export function leastNoise(question: PlanQuestion, rounds: number): PlannedRound
   const { epsilon, view } = question.target!;
   throw new AggregationError(
     'PRIVACY_TARGET_UNREACHABLE',
-    `no noise that ${question.bits} bits hold brings the ${view} view's epsilon to ${epsilon} after ${rounds} rounds at delta ${question.delta}`,
+    `${question.protection === 'clear' ? 'no noise' : `no noise that ${question.bits} bits hold`} brings the ${view} view's epsilon to ${epsilon} after ${rounds} rounds at delta ${question.delta}`,
   );
 }
 

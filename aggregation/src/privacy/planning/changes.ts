@@ -8,6 +8,7 @@ import { NOISE_LADDER, noiseAbove } from './calibrated.ts';
 import { ladderOf } from './ladder.ts';
 import type { Ladder } from './ladder.ts';
 import { epsilonAt, idealEpsilonAt } from './price.ts';
+import { rateFor } from './question.ts';
 import type { PlanQuestion } from './question.ts';
 import { roundOrNull } from './round.ts';
 import type { PlannedRound } from './round.ts';
@@ -57,7 +58,7 @@ function moreNoise(question: Settled): Change | null {
   const now = multiplierOf(question);
   const round = noiseAbove(question, question.rounds, NOISE_LADDER.below(now));
   if (round === null) return null;
-  const changed = { ...question, noiseMultiplier: round.privacy.noiseMultiplier };
+  const changed = { ...question, noiseMultiplier: round.noiseMultiplier };
   return confirmed('noise', changed, question.prices.noise * Math.log2(multiplierOf(changed) / now), round);
 }
 
@@ -92,9 +93,10 @@ function largerCohort(question: Settled, round: PlannedRound): Change | null {
   return confirmed('cohort', found.question, cost, found.round);
 }
 
-/** The same share of it must survive; where it was what masks ask for anyway, so it is again. */
+/** The same share of it must survive; where it was what masks ask for anyway, so it is again. Coins come up so much more often. */
 function withCohort(question: Settled, target: number): Settled {
-  const { cohort } = question;
+  const { cohort, rate, population } = question;
+  if (rate !== null) return { ...question, rate: rateFor(target, population!), cohort: { ...cohort, target } };
   const isUsual = cohort.minimum === leastSurvivors(cohort.target);
   const minimum = isUsual ? leastSurvivors(target) : Math.ceil((cohort.minimum * target) / cohort.target);
   return { ...question, cohort: { ...cohort, target, minimum } };

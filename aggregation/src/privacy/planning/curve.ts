@@ -26,7 +26,9 @@ export function curveOf(
   // To the server rounds in which the worst client has no further part are the same again.
   const known = new Map<string, number>();
   const epsilonAfter = (view: PlanView, at: number, taken: number): number => {
-    const key = canonicalCharges(releases.charges(view, at, taken));
+    const charges = releases.charges(view, at, taken);
+    if (charges === null) return Infinity;
+    const key = canonicalCharges(charges);
     const epsilon = known.get(key) ?? epsilonOf(question, releases, view, at, taken);
     known.set(key, epsilon);
     return epsilon;

@@ -1,7 +1,7 @@
 /** A plan of private training: what it costs, what it leaves of the model, and what would make it meet its target. */
-import { AggregationError } from '../../errors.ts';
 import { thresholdsFor } from '../../secagg/thresholds.ts';
 import type { PrivacyEvent } from '../events/event.ts';
+import { largestCohort } from '../user-level.ts';
 import { leastNoise } from './calibrated.ts';
 import { changesFor, roundsHeld } from './changes.ts';
 import type { Change, Changes } from './changes.ts';
@@ -9,11 +9,10 @@ import { curveOf } from './curve.ts';
 import type { CurvePoint } from './curve.ts';
 import { PARTICIPATION_RISK, participationsOf } from './participations.ts';
 import type { Participations } from './participations.ts';
-import { selectedOf } from './question.ts';
 import type { PlanQuestion, PlanView } from './question.ts';
 import { quorumOddsOf } from './quorum.ts';
 import type { QuorumOdds } from './quorum.ts';
-import { roundOf } from './round.ts';
+import { isImpossible, roundOf } from './round.ts';
 import type { PlannedRound } from './round.ts';
 import { signalOf } from './signal.ts';
 import type { Signal } from './signal.ts';
@@ -36,9 +35,9 @@ export interface PlannedRun {
   /** Whether the noise was chosen to meet the target. */
   readonly calibrated: boolean;
   readonly selected: number;
-  /** What one round is charged, to either view; events of the accountant. */
+  /** What one round is charged, to either view; events of the accountant, none where nothing protects. */
   readonly events: Readonly<Record<PlanView, readonly PrivacyEvent[]>>;
-  /** After the last round. */
+  /** After the last round; infinite where nothing protects. */
   readonly epsilon: Readonly<Record<PlanView, number>>;
   readonly participations: {
     readonly basis: Participations['basis'];
@@ -74,16 +73,14 @@ export function planPrivacy(question: PlanQuestion): PrivacyPlan {
   try {
     return planRun(question);
   } catch (error) {
-    if (!(error instanceof AggregationError) || !REFUSALS.has(error.code)) throw error;
+    if (!isImpossible(error)) throw error;
     const text = error.message.slice(error.code.length + 2);
     return { question, warnings: [{ code: 'PLAN_IMPOSSIBLE', text }], run: null };
   }
 }
 
-const REFUSALS: ReadonlySet<string> = new Set(['MECHANISM_PARAMETERS', 'MECHANISM_MODULUS', 'SECAGG_PARAMETERS']);
-
 function planRun(question: PlanQuestion): PrivacyPlan {
-  if (question.protection === 'secagg') thresholdsFor(selectedOf(question.cohort));
+  if (question.protection === 'secagg') thresholdsFor(largestCohort(question.cohort));
   const round =
     question.noiseMultiplier === null
       ? leastNoise(question, question.rounds!)
@@ -92,12 +89,12 @@ function planRun(question: PlanQuestion): PrivacyPlan {
   const rounds = question.rounds ?? Math.max(1, held ?? 1);
   const participations = participationsOf(question);
   const curve = curveOf(question, round.releases, rounds, participations);
-  const last = curve.at(-1)!;
+  const last = curve.at(-1);
   const signal = signalOf(question, round, rounds);
   const quorum = quorumOddsOf(question, round);
   const run: PlannedRun = {
     rounds,
-    noiseMultiplier: round.privacy.noiseMultiplier,
+    noiseMultiplier: round.noiseMultiplier,
     calibrated: question.noiseMultiplier === null,
     selected: round.selected,
     events: { model: eventsOf(round, 'model'), server: eventsOf(round, 'server') },
@@ -118,7 +115,7 @@ function planRun(question: PlanQuestion): PrivacyPlan {
 }
 
 function eventsOf({ releases }: PlannedRound, view: PlanView): PrivacyEvent[] {
-  return releases.charges(view, 1, 1).map(({ event }) => event);
+  return (releases.charges(view, 1, 1) ?? []).map(({ event }) => event);
 }
 
 function targetOf(question: PlanQuestion, last: CurvePoint, held: number): PlannedRun['target'] {
@@ -130,6 +127,6 @@ function isMet({ target }: PlanQuestion, last: CurvePoint): boolean {
   return target !== null && last[target.view] <= target.epsilon;
 }
 
-function settled(question: PlanQuestion, { privacy }: PlannedRound, rounds: number): Change['question'] {
-  return { ...question, noiseMultiplier: privacy.noiseMultiplier, rounds };
+function settled(question: PlanQuestion, { noiseMultiplier }: PlannedRound, rounds: number): Change['question'] {
+  return { ...question, noiseMultiplier, rounds };
 }

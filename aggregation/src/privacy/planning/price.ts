@@ -7,7 +7,7 @@ import type { Releases } from './releases.ts';
 
 type Asked = Pick<PlanQuestion, 'relation' | 'mode' | 'delta'>;
 
-/** Infinity when none holds. */
+/** Infinity when none holds, or nothing protects from that view. */
 export function epsilonOf(
   { relation, mode, delta }: Asked,
   releases: Releases,
@@ -15,7 +15,9 @@ export function epsilonOf(
   rounds: number,
   participations: number,
 ): number {
-  const account = new PrivacyAccount(relation, releases.charges(view, rounds, participations));
+  const charges = releases.charges(view, rounds, participations);
+  if (charges === null) return Infinity;
+  const account = new PrivacyAccount(relation, charges);
   const answer = epsilonAsDrawn(account, releases.totalVariation(view, rounds, participations), { delta, mode });
   return answer?.value ?? Infinity;
 }

@@ -1,19 +1,20 @@
 /** What a plan of private training is asked for: by itself, or about a task. Every number is in range here; whether they go together is the plan's to say. */
-import type { Cohort } from '../../task.ts';
+import type { Cohort, NoisePlacement, ParticipationCap, Protection } from '../../task.ts';
 import type { MaskMode } from '../../secagg/vector-mask.ts';
 import type { BudgetMode } from '../drawn.ts';
 import type { NoiseKind } from '../mechanisms/description.ts';
+import { ladderOf } from './ladder.ts';
+import type { Ladder } from './ladder.ts';
 
 /** As the views of a budget: `model` sees the published models, `server` knows who took part. */
 export const PLAN_VIEWS = ['model', 'server'] as const;
 export type PlanView = (typeof PLAN_VIEWS)[number];
 
 /**
- * `public`: who takes part is no secret, so nothing is gained by sampling; that is how rounds select today. `poisson`: every client comes by a
- * secret coin of its own, which amplifies the model's view and no other.
+ * As of a task. `fixed`: who takes part is no secret, so nothing is gained by sampling. `poisson`: every client comes by a secret coin of its
+ * own, which amplifies the model's view and no other.
  */
-export const PLAN_SELECTIONS = ['public', 'poisson'] as const;
-export type PlanSelection = (typeof PLAN_SELECTIONS)[number];
+export const PLAN_SELECTIONS = ['fixed', 'poisson'] as const;
 
 export interface PlanTarget {
   readonly epsilon: number;
@@ -43,12 +44,14 @@ export interface PlanQuestion {
   readonly delta: number;
   /** Null: nothing is to be met. */
   readonly target: PlanTarget | null;
-  readonly selection: PlanSelection;
+  /** Probability of a secret coin, a decimal; null for a fixed cohort. */
+  readonly rate: string | null;
   readonly relation: 'zero-out' | 'replace-one';
   readonly mode: BudgetMode;
   /** Rounds that one client takes part in at most; null predicts it. */
-  readonly participations: number | null;
-  readonly protection: 'secagg' | 'shares';
+  readonly participations: ParticipationCap | null;
+  readonly protection: Protection['kind'];
+  readonly placement: NoisePlacement;
   readonly maskMode: 'auto' | MaskMode;
   readonly bits: number;
   readonly noise: NoiseKind;
@@ -71,7 +74,9 @@ export interface BudgetLeft {
   readonly roundsLeft: number;
 }
 
-/** Clients that a round selects when enough are there. */
-export function selectedOf({ target, overSelection }: PlanQuestion['cohort']): number {
-  return Math.ceil(Number((target * overSelection).toPrecision(12)));
+const RATES: Ladder = ladderOf(6);
+
+/** Probability of the coins that bring so many of a population, as a task can say it: never more than that. */
+export function rateFor(target: number, population: number): string {
+  return RATES.textAt(RATES.below(target / population));
 }

@@ -11,21 +11,10 @@ export interface QuorumOdds {
   readonly probability: number;
   /** Rounds that must be begun for one that completes; null where none does. */
   readonly attempts: number | null;
-  /** Where coins decide who comes: probability of more than the lanes have room for. */
-  readonly overflow: number;
 }
 
-export function quorumOddsOf(question: PlanQuestion, { selected, quorum, largest }: RoundCohort): QuorumOdds {
-  const { selection, population, dropout } = question;
-  const coins = selection === 'poisson' && population !== null;
-  const present = coins ? population : Math.min(selected, population ?? selected);
-  const share = coins ? Math.min(1, selected / population) : 1;
-  const probability = binomialTail(present, share * (1 - dropout), quorum);
-  return {
-    quorum,
-    dropout,
-    probability,
-    attempts: probability > 0 ? 1 / probability : null,
-    overflow: coins ? binomialTail(present, share, largest + 1) : 0,
-  };
+export function quorumOddsOf({ population, dropout }: PlanQuestion, { selected, quorum }: RoundCohort): QuorumOdds {
+  // A secret cohort completes whoever comes, so nobody learns from it who did.
+  const probability = quorum === 0 ? 1 : binomialTail(Math.min(selected, population ?? selected), 1 - dropout, quorum);
+  return { quorum, dropout, probability, attempts: probability > 0 ? 1 / probability : null };
 }

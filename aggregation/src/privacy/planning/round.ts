@@ -1,14 +1,16 @@
 /** One round of a plan: its cohort, its quorum, the noise that is charged and the noise that is there. */
+import { toNumber } from '@carapace/crypto';
 import { AggregationError } from '../../errors.ts';
 import { SHARES_LEAST_CLIENTS } from '../../shares/session.ts';
 import { leastSurvivors } from '../../secagg/thresholds.ts';
-import type { UserPrivacy } from '../../task.ts';
-import type { PrivacyEvent } from '../events/event.ts';
-import type { DistributedPlan } from '../mechanisms/distributed.ts';
-import { eventOf, noisePlan, totalVariationOf } from '../user-level.ts';
-import { hidingMessage } from './lanes.ts';
-import type { HidingMessage } from './lanes.ts';
-import { selectedOf } from './question.ts';
+import type { ClearUpdates, UserPrivacy } from '../../task.ts';
+import { clearNoisePlan } from '../clear-noise.ts';
+import { wrapBound } from '../mechanisms/distributed.ts';
+import { roundChargeOf } from '../round-charge.ts';
+import { largestCohort, noisePlan } from '../user-level.ts';
+import type { HiddenNoise } from '../user-level.ts';
+import { clearMessage, hidingMessage } from './messages.ts';
+import type { UpdateMessage } from './messages.ts';
 import type { PlanQuestion } from './question.ts';
 import { repeatedRounds } from './releases.ts';
 import type { Releases } from './releases.ts';
@@ -16,63 +18,86 @@ import type { Releases } from './releases.ts';
 export interface RoundCohort {
   /** Clients that are selected; where coins decide, as many as are expected. */
   readonly selected: number;
-  /** Clients that the lanes have room for. */
-  readonly largest: number;
-  /** Survivors without whom nothing is opened. */
+  /** Survivors without whom nothing is opened; 0 where a round completes with nobody as well. */
   readonly quorum: number;
 }
 
-export interface PlannedRound extends RoundCohort, HidingMessage {
-  readonly privacy: UserPrivacy;
-  /** Noise as its session plans it, with the floor at the quorum. */
-  readonly noise: DistributedPlan;
+/** Noise on the sum of an update's values, as a session of that cohort has it. */
+export interface RoundNoise {
+  /** Deviation on each value of the sum of so many, in clips. */
+  deviationOfSum(survivors: number): number;
+  /** An update as long as the clip has this length in integers. */
+  readonly unitsPerClip: number;
+  /** Bound on the share of values that wrap when all agree and nobody drops out; 0 where nothing wraps. */
+  readonly wrap: number;
+}
+
+export interface PlannedRound extends RoundCohort {
+  readonly noiseMultiplier: string;
+  readonly message: UpdateMessage;
+  readonly noise: RoundNoise;
   /** As the ledger charges it. */
   readonly releases: Releases;
 }
 
-/** A cohort that comes by coins is larger than expected by so many deviations once in 3.5 million rounds. */
-const COHORT_DEVIATIONS = 5;
-
-export function cohortOf({ cohort, population, selection, protection }: PlanQuestion): RoundCohort {
-  const selected = selectedOf(cohort);
-  const spread = selection === 'poisson' ? Math.ceil(COHORT_DEVIATIONS * Math.sqrt(selected)) : 0;
-  const largest = Math.min(population ?? Infinity, selected + spread);
-  const masks = protection === 'secagg' ? leastSurvivors(selected) : SHARES_LEAST_CLIENTS;
-  return { selected, largest: Math.max(selected, largest), quorum: Math.max(cohort.minimum, masks) };
+export function cohortOf({ cohort, protection, rate }: PlanQuestion): RoundCohort {
+  const selected = largestCohort(cohort);
+  if (rate !== null) return { selected, quorum: 0 };
+  const least = { clear: 1, secagg: leastSurvivors(selected), shares: SHARES_LEAST_CLIENTS }[protection];
+  return { selected, quorum: Math.max(cohort.minimum, least) };
 }
 
 /** @throws AggregationError `MECHANISM_PARAMETERS`, `MECHANISM_MODULUS` or `SECAGG_PARAMETERS` when there can be no such round */
 export function roundOf(question: PlanQuestion, noiseMultiplier: string): PlannedRound {
-  const { bits, noise, clip, colluding, parameters, cohort } = question;
-  const { largest, ...counts } = cohortOf(question);
-  const privacy: UserPrivacy = { noise, noiseMultiplier, clip, colluding, budgets: [] };
-  const planAt = (minimumSurvivors: number): DistributedPlan =>
-    noisePlan({ bits }, privacy, { clients: largest, minimumSurvivors }, parameters);
-  // A task is charged at its own minimum, whatever more its masks need: as `planOfTask`.
-  const charged = planAt(cohort.minimum);
-  const event = eventOf(charged);
-  const sampled = sampledEvent(event, shareOf(question));
+  const { noise, clip, colluding, parameters, placement, rate } = question;
+  const privacy: UserPrivacy = { placement, noise, noiseMultiplier, clip, colluding, budgets: [] };
+  const protection = protectionOf(question, privacy);
+  const cohort = { ...question.cohort, ...(rate !== null && { selection: { kind: 'poisson' as const, rate } }) };
+  // The very question that the coordinator asks when it reserves a round: at the task's own minimum, whatever more its masks need.
+  const charge = roundChargeOf({ protection, cohort }, parameters);
+  if (charge === null) throw new Error('a task with noise has a charge');
+  const counts = cohortOf(question);
   return {
     ...counts,
-    ...hidingMessage(question, privacy, largest),
-    largest,
-    privacy,
-    noise: counts.quorum === cohort.minimum ? charged : planAt(counts.quorum),
-    releases: repeatedRounds({ event, sampled, totalVariation: () => totalVariationOf(charged) }),
+    noiseMultiplier,
+    ...(protection.kind === 'clear'
+      ? { message: clearMessage(parameters), noise: clearNoise(protection, privacy, parameters) }
+      : {
+          message: hidingMessage(question, privacy, counts.selected),
+          noise: hiddenNoise(protection, privacy, counts, parameters),
+        }),
+    releases: repeatedRounds(charge),
   };
 }
 
-/** To whoever does not know who came. */
-function sampledEvent(event: PrivacyEvent, probability: number): PrivacyEvent {
-  if (probability === 1) return event;
-  if (event.kind !== 'skellam-vector' && event.kind !== 'distributed-discrete-gaussian')
-    throw new Error(`noise that clients share is charged as ${event.kind}`);
-  return { kind: 'poisson', probability, event };
+function protectionOf({ protection, bits }: PlanQuestion, privacy: UserPrivacy): ClearUpdates | HiddenNoise {
+  return protection === 'clear' ? { kind: protection, privacy } : { kind: protection, bits, privacy };
 }
 
-/** Probability to be in a round, as far as nobody sees who is. */
-function shareOf({ selection, population, cohort }: PlanQuestion): number {
-  return selection === 'public' || population === null ? 1 : Math.min(1, selectedOf(cohort) / population);
+function hiddenNoise(
+  protection: HiddenNoise,
+  privacy: UserPrivacy,
+  { selected, quorum }: RoundCohort,
+  parameters: number,
+): RoundNoise {
+  const plan = noisePlan(protection, privacy, { clients: selected, minimumSurvivors: quorum }, parameters);
+  const share = Math.sqrt(toNumber(plan.localVariance)) / plan.unitsPerClip;
+  return {
+    // The coordinator's noise is all of those shares, whoever survives.
+    deviationOfSum: (survivors) => share * Math.sqrt(privacy.placement === 'central' ? plan.floor : survivors),
+    unitsPerClip: plan.unitsPerClip,
+    wrap: wrapBound(plan),
+  };
+}
+
+function clearNoise(protection: ClearUpdates, privacy: UserPrivacy, parameters: number): RoundNoise {
+  const plan = clearNoisePlan(protection, parameters)!;
+  const whole = Math.sqrt(toNumber(plan.variance)) / plan.unitsPerClip;
+  return {
+    deviationOfSum: (survivors) => whole * (privacy.placement === 'central' ? 1 : Math.sqrt(survivors)),
+    unitsPerClip: plan.unitsPerClip,
+    wrap: 0,
+  };
 }
 
 /** What a search makes of settings that there cannot be. */
@@ -80,9 +105,13 @@ export function roundOrNull(question: PlanQuestion, noiseMultiplier: string): Pl
   try {
     return roundOf(question, noiseMultiplier);
   } catch (error) {
-    if (error instanceof AggregationError && IMPOSSIBLE.has(error.code)) return null;
+    if (isImpossible(error)) return null;
     throw error;
   }
+}
+
+export function isImpossible(error: unknown): error is AggregationError {
+  return error instanceof AggregationError && IMPOSSIBLE.has(error.code);
 }
 
 const IMPOSSIBLE: ReadonlySet<string> = new Set(['MECHANISM_PARAMETERS', 'MECHANISM_MODULUS', 'SECAGG_PARAMETERS']);

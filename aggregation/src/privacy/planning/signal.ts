@@ -1,5 +1,4 @@
 /** How much of a mean is left in its noise, at the model's dimension. */
-import { toNumber } from '@carapace/crypto';
 import type { PlanQuestion } from './question.ts';
 import type { PlannedRound } from './round.ts';
 
@@ -17,25 +16,24 @@ export interface Signal {
 }
 
 /**
- * noise / signal = z sqrt(d / (f k)): k survivors of whom f are relied on leave k shares of the variance z^2 C^2 / f on each of d values of
- * their sum, which is at most k C long; the deviation that is told counts the rounding of the clip as well.
+ * On the sum of k survivors lie, in clips: of shares that are made for f of them z sqrt(k / f), of the coordinator z, of each client z sqrt(k),
+ * on each of d values; the sum is at most k clips long. The deviation that is told counts the rounding of the clip as well.
  */
 export function signalOf(question: PlanQuestion, round: PlannedRound, rounds: number): Signal {
-  const { parameters, dropout } = question;
-  const { noise, selected } = round;
+  const { parameters, dropout, placement } = question;
   const survivors = survivorsOf(round, dropout);
-  const deviation = Math.sqrt(toNumber(noise.localVariance) / survivors) / noise.unitsPerClip;
+  const deviation = round.noise.deviationOfSum(survivors) / survivors;
   const noiseToSignal = deviation * Math.sqrt(parameters);
   return {
     survivors,
     deviation,
     noiseToSignal,
     noiseToSignalOverRun: noiseToSignal / Math.sqrt(rounds),
-    // With the floor a share of the survivors, the ratio falls as one over the cohort.
-    levelCohort: Math.ceil(selected * noiseToSignal),
+    // Falls as one over the cohort (shares: while the floor is the same share of it), but for local noise as one over its root.
+    levelCohort: Math.ceil(round.selected * noiseToSignal ** (placement === 'local' ? 2 : 1)),
   };
 }
 
 export function survivorsOf({ selected, quorum }: Pick<PlannedRound, 'selected' | 'quorum'>, dropout: number): number {
-  return Math.max(quorum, Math.round(selected * (1 - dropout)));
+  return Math.max(quorum, 1, Math.round(selected * (1 - dropout)));
 }

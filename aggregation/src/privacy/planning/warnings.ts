@@ -1,7 +1,8 @@
 /** What a plan warns of: settings that cannot be, that leave nothing of the model, or that promise nothing. */
+import type { NoisePlacement } from '../../task.ts';
+import { largestCohort } from '../user-level.ts';
 import type { CurvePoint } from './curve.ts';
 import type { BudgetLeft, PlanQuestion, PlanTarget } from './question.ts';
-import { selectedOf } from './question.ts';
 import type { QuorumOdds } from './quorum.ts';
 import type { Signal } from './signal.ts';
 
@@ -27,19 +28,21 @@ export interface PlanWarning {
   readonly text: string;
 }
 
-const LEAST_COHORT = 3;
+/** Masks and shares hide a client among so many; in the clear nothing hides it. */
+const LEAST_HIDDEN = 3;
 
 /** What stands in the way of any plan; with one of these there is none. */
 export function obstaclesTo(question: PlanQuestion): PlanWarning[] {
-  const { cohort, population, colluding } = question;
+  const { cohort, population, colluding, protection, rate } = question;
   const { target, minimum } = cohort;
+  const least = protection === 'clear' ? 1 : LEAST_HIDDEN;
   const found: PlanWarning[] = [];
   const small = (text: string): void => void found.push({ code: 'PLAN_COHORT_SMALL', text });
-  if (target < LEAST_COHORT) small(`a cohort of ${target}: masks hide a client among ${LEAST_COHORT} at least`);
-  else if (minimum < LEAST_COHORT) small(`a minimum of ${minimum}: masks hide a client among ${LEAST_COHORT} at least`);
+  if (target < least) small(`a cohort of ${target}: masks hide a client among ${least} at least`);
+  else if (minimum < least) small(`a minimum of ${minimum}: masks hide a client among ${least} at least`);
   if (minimum > target) small(`a cohort of ${target} is below its minimum of ${minimum}: no round could close`);
-  if (population !== null && population < Math.max(minimum, LEAST_COHORT))
-    small(`a population of ${population} is below the minimum of ${Math.max(minimum, LEAST_COHORT)}`);
+  if (rate === null && population !== null && population < Math.max(minimum, least))
+    small(`a population of ${population} is below the minimum of ${Math.max(minimum, least)}`);
   if (colluding >= minimum)
     found.push({
       code: 'PLAN_COLLUDING_LARGE',
@@ -63,10 +66,17 @@ export function warningsOf(findings: Findings): PlanWarning[] {
   return [...all, colludingOf(findings.question), oddsOf(findings)].filter((warning) => warning !== null);
 }
 
+/** z: noise over clip; d: parameters; k: survivors; f: those of them whose noise is relied on. */
+const FORMULAS: Readonly<Record<NoisePlacement, string>> = {
+  distributed: 'z sqrt(d / (f k))',
+  central: 'z sqrt(d) / k',
+  local: 'z sqrt(d / k)',
+};
+
 function noiseOf({ question, rounds, signal }: Findings): PlanWarning | null {
   const { noiseToSignal, noiseToSignalOverRun, survivors, levelCohort } = signal;
   if (noiseToSignal <= 1) return null;
-  const round = `z sqrt(d / (f k)) = ${digits(noiseToSignal)} times as long as any mean of ${survivors} clients`;
+  const round = `${FORMULAS[question.placement]} = ${digits(noiseToSignal)} times as long as any mean of ${survivors} clients`;
   const help = `level in a round at a cohort of ${levelCohort}, at d = ${question.parameters}`;
   if (noiseToSignalOverRun <= 1)
     return { code: 'PLAN_NOISE_ABOVE_SIGNAL', text: `the noise of a round is ${round}; ${help}` };
@@ -123,7 +133,7 @@ const LIKELY = 0.9;
 
 function oddsOf({ question, odds: { probability, quorum, dropout } }: Findings): PlanWarning | null {
   if (probability >= LIKELY) return null;
-  const text = `${quorum} of ${selectedOf(question.cohort)} report with probability ${digits(probability)} when ${digits(100 * dropout)} % drop out`;
+  const text = `${quorum} of ${largestCohort(question.cohort)} report with probability ${digits(probability)} when ${digits(100 * dropout)} % drop out`;
   return { code: 'PLAN_QUORUM_UNLIKELY', text };
 }
 

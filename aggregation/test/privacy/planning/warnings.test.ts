@@ -85,6 +85,40 @@ describe('a question', () => {
     },
   };
 
+  const COINS = { minimum: undefined, protection: 'clear', selection: 'poisson' };
+  const MATRIX_TASK = {
+    name: 'digits-2',
+    model: { name: 'digits' },
+    cohort: { target: 40 },
+    rounds: 8,
+    protection: {
+      privacy: {
+        placement: 'central',
+        noiseMultiplier: '1',
+        clip: 1,
+        budgets: ['phones'],
+        matrix: { kind: 'tree', steps: 8, most: 2 },
+      },
+    },
+  };
+
+  test('about a task with coins, or with a cap, has those', () => {
+    const privacy = { placement: 'central', noiseMultiplier: '1', clip: 1, budgets: ['phones'] };
+    const task = { name: 'digits-3', model: { name: 'digits' }, rounds: 9, protection: { privacy } };
+    const coins = { ...task, cohort: { target: 40, selection: { kind: 'poisson', rate: '0.02' } } };
+    expect(parsePlanQuestion({ task: coins })).toMatchObject({
+      rate: '0.02',
+      placement: 'central',
+      protection: 'clear',
+    });
+    expect(parsePlanQuestion({ task: coins, cohort: 60, population: 1000 })).toMatchObject({ rate: '0.06' });
+    const capped = { ...task, cohort: { target: 40, participation: { most: 5, apart: 3 } } };
+    const question = parsePlanQuestion({ task: capped });
+    expect(question).toMatchObject({ rate: null, participations: { most: 5, apart: 3 } });
+    const { participations } = planPrivacy({ ...question, parameters: 10 }).run!;
+    expect(participations).toEqual({ basis: 'stated', most: 3, risk: 0 });
+  });
+
   test('about a task has the task’s numbers where it says nothing else', () => {
     expect(parsePlanQuestion({ task: TASK }, { parameters: 7, population: 900 })).toMatchObject({
       cohort: { target: 40, minimum: 30, overSelection: 1.5 },
@@ -121,9 +155,18 @@ describe('a question', () => {
     ['neither rounds nor epsilon', { rounds: null, epsilon: null }, /name rounds/],
     ['neither noise nor epsilon', { noiseMultiplier: null, epsilon: null }, /name an epsilon/],
     ['an epsilon alone', { noiseMultiplier: null, rounds: null }, /name rounds or a noiseMultiplier/],
-    ['coins without a population', { population: null, selection: 'poisson' }, /needs a population/],
-    ['coins under another relation', { relation: 'replace-one', selection: 'poisson' }, /goes with relation zero-out/],
-    ['coins of too few', { population: 1_500, selection: 'poisson' }, /more than the population/],
+    ['coins without a population', { ...COINS, population: null }, /needs a population, or a rate/],
+    ['coins under another relation', { ...COINS, relation: 'replace-one' }, /goes with relation zero-out/],
+    ['coins of too few', { ...COINS, population: 1_500 }, /more than the population/],
+    ['coins in a secure sum', { ...COINS, protection: 'secagg' }, /elsewhere no bound is proved/],
+    ['coins with noise of clients', { ...COINS, placement: 'local' }, /elsewhere no bound is proved/],
+    ['coins and a quorum', { ...COINS, minimum: 5 }, /neither minimum nor overSelection/],
+    ['a rate without coins', { rate: '0.1' }, /name selection poisson/],
+    ['shares of noise in the clear', { protection: 'clear', placement: 'distributed' }, /nobody hides a share/],
+    ['Skellam noise in the clear', { protection: 'clear', noise: 'skellam' }, /it is discrete-gaussian/],
+    ['colluders of central noise', { placement: 'central', colluding: 2 }, /not shared among survivors/],
+    ['a target that nobody keeps', { placement: 'central', view: 'server' }, /nothing is promised there/],
+    ['a task with correlated noise', { task: MATRIX_TASK }, /carapace budget forecast/],
     ['a price of nothing', { prices: { noise: 0 } }, /prices\.noise is 0/],
     ['a task in the clear', { task: { ...TASK, protection: {} } }, /task is in the clear/],
     ['a task that is none', { task: { name: 'x' } }, /TASK_INVALID/],

@@ -1,4 +1,4 @@
-/** How an update lies in the message that hides it. */
+/** The one long message of a client: how its update lies in it, and how long that is. */
 import { modeFor, payloadBytes } from '../../secagg/mask-mode.ts';
 import { laneCount, laneFormat } from '../../secagg/quantiser.ts';
 import type { LaneFormat } from '../../secagg/quantiser.ts';
@@ -9,13 +9,18 @@ import type { UserPrivacy } from '../../task.ts';
 import { noisyQuantiser } from '../user-level.ts';
 import type { PlanQuestion } from './question.ts';
 
-export interface HidingMessage {
-  readonly lanes: LaneFormat;
+export interface UpdateMessage {
   readonly upBytes: number;
+  /** Null in the clear, where values travel as floats. */
+  readonly lanes: LaneFormat | null;
+}
+
+export function clearMessage(parameters: number): UpdateMessage {
+  return { upBytes: 4 * parameters, lanes: null };
 }
 
 /** @throws AggregationError `SECAGG_PARAMETERS` when lanes or masks do not hold the sum of so many clients */
-export function hidingMessage(question: PlanQuestion, privacy: UserPrivacy, clients: number): HidingMessage {
+export function hidingMessage(question: PlanQuestion, privacy: UserPrivacy, clients: number): UpdateMessage {
   const { protection, bits, parameters } = question;
   const lanes = laneFormat(noisyQuantiser({ bits }, privacy), parameters, clients);
   return { lanes, upBytes: protection === 'secagg' ? maskedBytes(question, lanes, clients) : sharedBytes(lanes) };
