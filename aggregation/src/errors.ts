@@ -73,6 +73,10 @@ export const AGGREGATION_ERRORS = {
     'No value of the parameter that was to be calibrated meets the target.',
     'Allow a larger epsilon or delta, fewer rounds, more noise or a larger population: the message gives what the best value reaches.',
   ],
+  PLAN_INVALID: [
+    'A question to the planner has an unknown key, a value out of range, or says too little to be answered.',
+    'The message names the key, what was found and what is allowed; docs/privacy/planning.md lists every key.',
+  ],
   SAFETENSORS_INVALID: [
     'A safetensors file is malformed or holds tensors other than float32.',
     'Save the model again, with every tensor as float32.',

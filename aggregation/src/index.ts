@@ -73,6 +73,7 @@ export {
   noisyLanes,
   noisyQuantiser,
   openNoisyMean,
+  largestCohort,
   planOfTask,
   totalVariationOf,
 } from './privacy/user-level.ts';
@@ -96,10 +97,24 @@ export { rotationSeed, rotationWidth } from './privacy/mechanisms/rotation.ts';
 export { PrivacyAccount } from './privacy/account.ts';
 export { calibrate } from './privacy/calibrate.ts';
 export type { Calibrated, Calibration } from './privacy/calibrate.ts';
+export { BUDGET_MODES, epsilonAsDrawn } from './privacy/drawn.ts';
+export type { BudgetMode } from './privacy/drawn.ts';
 export { canonicalCharges, canonicalEvent } from './privacy/events/canonical.ts';
 export { RELATIONS } from './privacy/events/event.ts';
 export type { Charge, PrivacyEvent, Relation } from './privacy/events/event.ts';
 export { parseCharges, parsePrivacyEvent } from './privacy/events/parse-charges.ts';
+export type { Change } from './privacy/planning/changes.ts';
+export type { CurvePoint } from './privacy/planning/curve.ts';
+export { ladderOf } from './privacy/planning/ladder.ts';
+export { PLAN_PARAMETERS, parsePlanQuestion } from './privacy/planning/parse-question.ts';
+export type { PlanContext } from './privacy/planning/parse-question.ts';
+export { planPrivacy } from './privacy/planning/plan.ts';
+export type { PlannedRun, PrivacyPlan } from './privacy/planning/plan.ts';
+export type { PlanQuestion, PlanView } from './privacy/planning/question.ts';
+export { repeatedRounds } from './privacy/planning/releases.ts';
+export type { Releases } from './privacy/planning/releases.ts';
+export { PLAN_WARNINGS } from './privacy/planning/warnings.ts';
+export type { PlanWarning, PlanWarningCode } from './privacy/planning/warnings.ts';
 export { PRIVACY_ENGINE_VERSION, PRIVACY_ENGINES, privacyDelta, privacyEpsilon } from './privacy/query.ts';
 export type { PrivacyAnswer, PrivacyEngine, QueryOptions } from './privacy/query.ts';
 export { checkReferences } from './privacy/reference/check.ts';

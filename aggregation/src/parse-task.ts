@@ -435,7 +435,8 @@ function readQuantiser(protection: DocumentReader): Pick<SecureAggregation, 'cli
 /** The dimension is the model's, which this document only names: a round trip through one value finds what can never be. */
 function checkNoise(task: Task, at: DocumentReader): void {
   try {
-    roundChargeOf(task, 1);
+    // Tables are made when they are asked for.
+    void roundChargeOf(task, 1)?.model.totalVariation;
   } catch (error) {
     throw refusedBy(error, (why) => at.refuse('privacy', why));
   }

@@ -168,11 +168,14 @@ export type Schedule =
   | { readonly kind: 'every'; readonly seconds: number }
   | { readonly kind: 'cron'; readonly pattern: string };
 
+/** Of a protection, what says whether there is noise. */
+type Noisy = Pick<ClearUpdates, 'privacy'>;
+
 /** Correlated noise of a task, or null. */
-export function matrixOf(protection: Protection): NoiseMatrix | null {
+export function matrixOf(protection: Noisy): NoiseMatrix | null {
   return privacyOf(protection)?.matrix ?? null;
 }
 
-export function privacyOf(protection: Protection): UserPrivacy | null {
+export function privacyOf(protection: Noisy): UserPrivacy | null {
   return protection.privacy ?? null;
 }

@@ -9,6 +9,7 @@ import { addClientVerbs } from './verbs/client.ts';
 import { addCoordinatorVerb } from './verbs/coordinator.ts';
 import { addDoctorVerb } from './verbs/doctor.ts';
 import { addModelVerbs } from './verbs/model.ts';
+import { addPlanVerb } from './verbs/plan.ts';
 import { addPrivacyVerbs } from './verbs/privacy.ts';
 import { addRosterVerbs } from './verbs/roster.ts';
 import { addRoundVerbs } from './verbs/round.ts';
@@ -40,6 +41,7 @@ Environment: CARAPACE_URL, CARAPACE_KEY (operator commands), CARAPACE_JOIN (clie
   addBudgetVerbs(program, io);
   addAuditVerbs(program, io);
   addTokenVerbs(program, io);
+  addPlanVerb(program, io);
   addPrivacyVerbs(program, io);
   addDoctorVerb(program, io);
   return program;

@@ -8,6 +8,10 @@ export const SIMULATION_ERRORS = {
     'A partition asks for more parts than there are examples, or has a parameter out of range.',
     'Ask for fewer parts, or raise alpha.',
   ],
+  AUDIT_INVALID: [
+    'An audit of privacy was asked about guesses, canaries or a confidence that there cannot be.',
+    'The message has what was asked; give each canary a coin and a score, and a delta and a false-alarm rate below 1.',
+  ],
   EVALUATION_FAILED: [
     'The evaluation thread failed or did not answer in time.',
     'The message has the cause; the round is abandoned and the next one tries again.',

@@ -1,4 +1,10 @@
 /** `@carapace/simulations`: data sets, partitioners and virtual worlds that run the production code. */
+export { runCanaries } from './audit/canary-run.ts';
+export type { CanaryRun } from './audit/canary-run.ts';
+export { inferMembership } from './audit/membership.ts';
+export type { CanaryScore } from './audit/membership.ts';
+export { epsilonLowerBound, luckiest } from './audit/one-run-bound.ts';
+export type { Confidence, Guesses } from './audit/one-run-bound.ts';
 export { mnistLabelCounts, mnistPart } from './data/mnist-part.ts';
 export type { MnistPartOptions } from './data/mnist-part.ts';
 export { mnistExamples, mnistLabels } from './data/mnist.ts';
@@ -10,8 +16,8 @@ export { byDirichlet, byQuantity, byShards, iid } from './partition/partition.ts
 export type { Partition } from './partition/partition.ts';
 export { seededRandom } from './seeded-random.ts';
 export type { SeededRandom } from './seeded-random.ts';
-export { NOISES } from './utility/cohort-mean.ts';
-export type { Noise } from './utility/cohort-mean.ts';
+export { LANE_BITS, NOISES, openCohortMean } from './utility/cohort-mean.ts';
+export type { CohortSettings, Noise } from './utility/cohort-mean.ts';
 export { runNoiseTrial } from './utility/noise-trial.ts';
 export type { NoiseTrial, NoiseTrialData, NoiseTrialRound } from './utility/noise-trial.ts';
 export { planUtility } from './utility/utility-plan.ts';

@@ -7,7 +7,14 @@ import type { RandomSource } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
 import { laneCount } from '../secagg/quantiser.ts';
 import type { LaneFormat, Quantiser } from '../secagg/quantiser.ts';
-import type { NoisePlacement, SecureAggregation, SharesAggregation, Task, UserPrivacy } from '../task.ts';
+import type {
+  ClearUpdates,
+  Cohort,
+  NoisePlacement,
+  SecureAggregation,
+  SharesAggregation,
+  UserPrivacy,
+} from '../task.ts';
 import type { PrivacyEvent } from './events/event.ts';
 import { vectorLength, wholeClip, withClipBit } from './moving-clip.ts';
 import { describeDistributed, noiseOf, planDistributed } from './mechanisms/distributed.ts';
@@ -21,6 +28,17 @@ import { sumNoise } from './mechanisms/sum-noise.ts';
 
 /** A protection that hides single updates, so that noise may be shared among them. */
 export type Hiding = SecureAggregation | SharesAggregation;
+
+/** Of such a protection, what noise depends on. */
+export type HiddenNoise = Pick<Hiding, 'kind' | 'bits' | 'privacy'>;
+
+/** Of a task's cohort, what noise depends on. */
+export type CohortSize = Pick<Cohort, 'target' | 'minimum' | 'overSelection'>;
+
+export interface NoisyTask {
+  readonly protection: ClearUpdates | HiddenNoise;
+  readonly cohort: CohortSize;
+}
 
 /** What a session says of its cohort. */
 export interface NoisyCohort {
@@ -63,10 +81,15 @@ function floorOf({ placement, colluding }: UserPrivacy, { clients, minimumSurviv
  * Of the largest cohort that a task may select, with the fewest survivors: no round of it has a noisier plan, so what this one costs is
  * never less than what a round does. Null for a task without privacy, or in the clear. @throws as {@link noisePlan}
  */
-export function planOfTask({ protection, cohort }: Task, dimension: number): DistributedPlan | null {
+export function planOfTask({ protection, cohort }: NoisyTask, dimension: number): DistributedPlan | null {
   if (protection.kind === 'clear' || protection.privacy === null) return null;
-  const clients = Math.ceil(Number((cohort.target * cohort.overSelection).toPrecision(12)));
+  const clients = largestCohort(cohort);
   return noisePlan(protection, protection.privacy, { clients, minimumSurvivors: cohort.minimum }, dimension);
+}
+
+/** Clients that a round selects when enough are there. */
+export function largestCohort({ target, overSelection }: Pick<CohortSize, 'target' | 'overSelection'>): number {
+  return Math.ceil(Number((target * overSelection).toPrecision(12)));
 }
 
 /** One round, as the accountants see it: all of its cohort known to whoever looks, so nothing is gained by sampling. */

@@ -1,7 +1,7 @@
-/** One-hot clients in this process: real HTTP, real state directories, one event loop. */
+/** Clients in this process, one-hot ones if nothing else is asked for: real HTTP, real state directories, one event loop. */
 import { join } from 'node:path';
 import { FederatedClient, formatJoinLink } from '@carapace/client-sdk';
-import type { ClientEvent, FederatedClientOptions } from '@carapace/client-sdk';
+import type { ClientEvent, FederatedClientOptions, LocalTrainer } from '@carapace/client-sdk';
 import type { OperatorCalls } from '../../src/operator-calls.ts';
 import { oneHotTrainer } from './one-hot.ts';
 import { within } from './within.ts';
@@ -17,11 +17,13 @@ export async function runClients(
     count,
     directory,
     pause = () => Promise.resolve(),
+    trainer = (index) => oneHotTrainer(index, pause),
     options = {},
   }: {
     readonly count: number;
     readonly directory: string;
     readonly pause?: () => Promise<void>;
+    readonly trainer?: (index: number) => LocalTrainer;
     readonly options?: Partial<FederatedClientOptions>;
   },
   onEvent: (index: number, event: ClientEvent) => void,
@@ -34,7 +36,7 @@ export async function runClients(
     const client = new FederatedClient({
       stateDirectory,
       joinLink: formatJoinLink(calls.url, token),
-      train: oneHotTrainer(index, pause),
+      train: trainer(index),
       onEvent: (event) => onEvent(index, event),
       ...options,
     });

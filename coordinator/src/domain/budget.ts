@@ -2,9 +2,10 @@
  * The privacy ledger as a value: what was reserved, spent and given back, entry after entry, and what it amounts to. Nothing here reads a
  * clock or a record, so whoever has the entries computes the same epsilon to the bit. Invariants: `docs/privacy.md`.
  */
-import { AggregationError, canonicalEvent, PrivacyAccount } from '@carapace/aggregation';
+import { AggregationError, canonicalEvent, epsilonAsDrawn, PrivacyAccount } from '@carapace/aggregation';
 import type {
   BudgetId,
+  BudgetMode,
   Charge,
   ClientId,
   PrivacyAnswer,
@@ -22,15 +23,13 @@ import type { Instant } from './round.ts';
 export const BUDGET_VIEWS = ['model', 'server'] as const;
 /** Neighbours of noise that clients share: one client's contribution is nothing, or another; nobody comes or goes. */
 export const BUDGET_RELATIONS = ['zero-out', 'replace-one'] as const;
-/** `planned`: parameters are fixed before the first round. `adaptive`: they may follow results; only Renyi bounds are valid then. */
-export const BUDGET_MODES = ['planned', 'adaptive'] as const;
 
 export interface BudgetTerms {
   readonly epsilon: number;
   readonly delta: number;
   readonly relation: (typeof BUDGET_RELATIONS)[number];
   readonly view: (typeof BUDGET_VIEWS)[number];
-  readonly mode: (typeof BUDGET_MODES)[number];
+  readonly mode: BudgetMode;
   /** Rounds older than this many days do not count; null counts all. */
   readonly windowDays: number | null;
 }
@@ -266,29 +265,12 @@ function historiesOf(counted: readonly Charged[]): Charged[][] {
   return distinct.size === 0 ? [open] : [...distinct.values()];
 }
 
-/** Settles at once where drawn noise is as near to the ideal as ours; a table that were far off would not settle. */
-const MOST_TURNS = 20;
-
-/**
- * An epsilon that holds with the noise as it is drawn, which costs (1 + e^epsilon) times its total variation out of delta; null when there
- * is none.
- */
+/** Null when no epsilon holds. */
 function priceOf(history: readonly Charged[], { relation, delta, mode, view }: BudgetTerms): PrivacyAnswer | null {
   const seen = withoutCovered(history).map((charged) => seenIn(charged, view));
   if (!seen.every((charge) => charge !== null)) return null;
   const variation = seen.reduce((sum, { totalVariation }) => sum + totalVariation, 0);
-  const account = new PrivacyAccount(relation, chargesOf(seen));
-  const engine = engineOf(mode);
-  let answer = account.epsilon(delta, { engine });
-  for (let turn = 0; turn < MOST_TURNS; turn++) {
-    // A huge epsilon has no exponential: nothing times it is still nothing.
-    const left = variation === 0 ? delta : delta - (1 + Math.exp(answer.value)) * variation;
-    if (!(left > 0)) return null;
-    const next = account.epsilon(left, { engine });
-    if (next.value <= answer.value) return answer;
-    answer = next;
-  }
-  return null;
+  return epsilonAsDrawn(new PrivacyAccount(relation, chargesOf(seen)), variation, { delta, mode });
 }
 
 function chargesOf(history: readonly ViewCharge[]): Charge[] {

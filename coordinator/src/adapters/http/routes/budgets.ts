@@ -1,7 +1,7 @@
 /** Privacy budgets and the ledger behind them. Whoever may read may audit: the ledger's texts are those that were hashed. */
-import { parseBudgetId, parseTaskId } from '@carapace/aggregation';
+import { BUDGET_MODES, parseBudgetId, parseTaskId } from '@carapace/aggregation';
 import { Type } from '@fastify/type-provider-typebox';
-import { BUDGET_MODES, BUDGET_RELATIONS, BUDGET_VIEWS } from '../../../domain/budget.ts';
+import { BUDGET_RELATIONS, BUDGET_VIEWS } from '../../../domain/budget.ts';
 import type { Spent } from '../../../domain/budget.ts';
 import type { Edge, Server } from '../edge.ts';
 import { object, text } from '../schemas.ts';
