@@ -61,7 +61,7 @@ describe('what a round is charged', () => {
         const moving = roundChargeOf(taskWith({ kind, privacy: { ...plain, adaptive: { bitDeviation } } }), dimension);
         expect(moving).toEqual(roundChargeOf(taskWith({ kind, privacy: plain }), dimension + 1));
       }),
-      { numRuns: 100 },
+      { numRuns: 30 },
     );
   });
 
