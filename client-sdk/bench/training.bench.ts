@@ -12,6 +12,7 @@ import type { TrainingSettings } from '../src/training/settings.ts';
 import { openBackend } from '../src/training/tfjs/backend.ts';
 import { openPyTorch } from './pytorch-peer.ts';
 import type { PyTorchPeer } from './pytorch-peer.ts';
+import { twoWorkers } from './two-workers.ts';
 
 const ROUNDS = 15;
 /** How long one engine computes before the other has its turn, milliseconds of its CPU time. */
@@ -207,6 +208,8 @@ export const bench: Bench = {
       figures.push(await compileTime(engine, tf, engine.name === 'onnx' ? 300 : 100));
     }
     peer?.close();
+    const model = await shipped('mnist-2nn')();
+    for (const { name } of engines) figures.push(...(await twoWorkers(name, { ...model, loss: LOSS })));
     return figures;
   },
 };

@@ -311,6 +311,63 @@ describe('and of normalisation and recurrent layers', () => {
   });
 });
 
+describe('and of attention, written as products with a softmax between', () => {
+  const sequence = (layers: Layers, input: Tf.SymbolicTensor, units: number): Tf.SymbolicTensor =>
+    layers.dense({ units, useBias: false }).apply(input) as Tf.SymbolicTensor;
+
+  /** softmax(Q K^T / sqrt(d)) V (Vaswani et al. 2017, section 3.2.1). */
+  function attended(input: Tf.SymbolicTensor, width: number): Tf.SymbolicTensor {
+    const l = tf.layers;
+    const [query, key, value] = [sequence(l, input, width), sequence(l, input, width), sequence(l, input, width)];
+    const scores = l.dot({ axes: 2 }).apply([query, key]);
+    const scaled = l.rescaling({ scale: 1 / Math.sqrt(width) }).apply(scores);
+    // The layer `softmax` takes the axis 1 when none is given, which tfjs cannot compute.
+    const shares = l.activation({ activation: 'softmax' }).apply(scaled);
+    return l.dot({ axes: [2, 1] }).apply([shares, value] as Tf.SymbolicTensor[]) as Tf.SymbolicTensor;
+  }
+
+  const classified = (name: string, input: Tf.SymbolicTensor, rows: Tf.SymbolicTensor): Tf.LayersModel => {
+    const flat = rows.shape.length > 2 ? tf.layers.flatten().apply(rows) : rows;
+    return tf.model({ name, inputs: input, outputs: head(tf.layers).apply(flat) as Tf.SymbolicTensor });
+  };
+
+  test('one head', async () => {
+    const input = tf.input({ shape: [5, 4] });
+    await compare(classified('one-head', input, attended(input, 3)), 'sparse-categorical-crossentropy');
+  });
+
+  test('two heads, what came in added, normalised: a block of a transformer', async () => {
+    const input = tf.input({ shape: [5, 4] });
+    const heads = tf.layers.concatenate({}).apply([attended(input, 3), attended(input, 3)]) as Tf.SymbolicTensor;
+    const sum = tf.layers.add({}).apply([input, sequence(tf.layers, heads, 4)]);
+    const normal = tf.layers.layerNormalization({}).apply(sum) as Tf.SymbolicTensor;
+    await compare(classified('block', input, normal), 'sparse-categorical-crossentropy');
+  });
+
+  /** By the axes of the products: sequences [b, 5, 3] and vectors [b, 3]. */
+  test.each<[string, readonly ['rows' | 'vector', 'rows' | 'vector'], number | [number, number], boolean]>([
+    ['of sequences over time', ['rows', 'rows'], 1, false],
+    ['of sequences over features, counted from the end', ['rows', 'rows'], -1, false],
+    ['of vectors', ['vector', 'vector'], 1, false],
+    ['of vectors, as their cosine', ['vector', 'vector'], 1, true],
+    ['of sequences, as their cosines', ['rows', 'rows'], 2, true],
+    ['of a sequence and a vector', ['rows', 'vector'], [2, 1], false],
+    ['of a vector and a sequence', ['vector', 'rows'], [1, 2], false],
+  ])('products %s', async (name, of, axes, normalize) => {
+    const input = tf.input({ shape: [5, 4] });
+    const made = {
+      rows: () => sequence(tf.layers, input, 3),
+      vector: () =>
+        tf.layers.dense({ units: 3, activation: 'tanh' }).apply(tf.layers.flatten().apply(input)) as Tf.SymbolicTensor,
+    };
+    const product = tf.layers.dot({ axes, normalize }).apply(of.map((kind) => made[kind]())) as Tf.SymbolicTensor;
+    await compare(
+      classified(`products-${name.replaceAll(/[ ,]+/g, '-')}`, input, product),
+      'sparse-categorical-crossentropy',
+    );
+  });
+});
+
 const ACTIVATIONS = [
   'elu',
   'hardSigmoid',

@@ -61,6 +61,37 @@ const TWICE = specOf(
   'categorical-crossentropy',
 );
 
+/** softmax(Q K^T / 2) V over five rows of four features. A key's bias would have no gradient but for rounding, which Adam makes steps of. */
+const ATTENTION = specOf(
+  {
+    class_name: 'Model',
+    config: {
+      name: 'attention',
+      layers: [
+        { ...layer('InputLayer', { batch_input_shape: [null, 5, 4], name: 'x' }), name: 'x', inbound_nodes: [] },
+        ...['query', 'key', 'value'].map((name) => ({
+          ...layer('Dense', { units: 4, use_bias: name !== 'key', name }),
+          name,
+          inbound_nodes: [call('x')],
+        })),
+        { ...layer('Dot', { axes: 2, name: 'scores' }), name: 'scores', inbound_nodes: [call('query', 'key')] },
+        { ...layer('Rescaling', { scale: 0.5, name: 'scaled' }), name: 'scaled', inbound_nodes: [call('scores')] },
+        { ...layer('Softmax', { name: 'shares' }), name: 'shares', inbound_nodes: [call('scaled')] },
+        { ...layer('Dot', { axes: [2, 1], name: 'rows' }), name: 'rows', inbound_nodes: [call('shares', 'value')] },
+        { ...layer('Flatten', { name: 'flat' }), name: 'flat', inbound_nodes: [call('rows')] },
+        {
+          ...layer('Dense', { units: 3, activation: 'softmax', name: 'output' }),
+          name: 'output',
+          inbound_nodes: [call('flat')],
+        },
+      ],
+      input_layers: [['x', 0, 0]],
+      output_layers: [['output', 0, 0]],
+    },
+  },
+  'categorical-crossentropy',
+);
+
 function examplesFor({ topology }: ModelSpec, count: number, width: number, indices = 0): Examples {
   const raw = numbers(`${topology.length} x`, count * width);
   const features = indices === 0 ? raw : raw.map((value) => Math.floor(((value + 1) / 2) * indices));
@@ -190,6 +221,7 @@ describe('gradients clipped example by example are those of one example after th
       0,
     ],
     ['a layer that is called twice', TWICE, 4, 0],
+    ['attention', ATTENTION, 20, 0],
   ])('%s', async (_name, spec, width, indices) => {
     for (const perExampleClip of [0.3, 1e6])
       await compare(spec, examplesFor(spec, 11, width, indices), { batchSize: 4, optimizer: sgd(0.3), perExampleClip });

@@ -1,6 +1,6 @@
 /** Every layer that can be compiled, by its class name. */
 import { activationLayers } from './activations.ts';
-import { Attention } from './attention.ts';
+import { attentionLayers } from './attention.ts';
 import { convolutionLayers } from './convolutions.ts';
 import { Dense } from './dense.ts';
 import { Embedding } from './embedding.ts';
@@ -12,10 +12,10 @@ import { recurrentLayers } from './recurrent.ts';
 import { shapeLayers } from './shapes.ts';
 
 export const LAYERS: Readonly<Record<string, LayerRule>> = {
-  Attention,
   Dense,
   Embedding,
   ...activationLayers,
+  ...attentionLayers,
   ...convolutionLayers,
   ...mergingLayers,
   ...normalisationLayers,
