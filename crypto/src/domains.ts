@@ -26,6 +26,7 @@ export const DOMAINS = {
   sharesDeposit: 'carapace/v1/shares/deposit',
   sharesSealing: 'carapace/v1/shares/sealing-key',
   sharesMask: 'carapace/v1/shares/mask',
+  sealReference: 'carapace/v1/seal/common-reference',
   noiseRotation: 'carapace/v1/privacy/rotation',
   noiseNode: 'carapace/v1/privacy/correlated-noise',
   privacyLedger: 'carapace/v1/privacy/ledger',
