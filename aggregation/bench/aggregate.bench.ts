@@ -43,7 +43,7 @@ export const bench: Bench = {
       perSecond(UPDATES, () => {
         const sum = new WeightedSum(PARAMETERS);
         for (let i = 0; i < UPDATES; i++) {
-          const verdict = judgeClearUpdate(at(encoded, i), { round, base, layout, maxExamples: 1000 });
+          const verdict = judgeClearUpdate(at(encoded, i), { round, base, layout, maxExamples: 1000, privacy: null });
           if (verdict.kind === 'refused') throw new Error(verdict.why);
           sum.accumulate(verdict.update.delta, verdict.update.examples);
         }

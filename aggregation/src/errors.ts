@@ -53,6 +53,10 @@ export const AGGREGATION_ERRORS = {
     'A sum that was released before was to be released, or another sum for the same step.',
     'A further release needs a budget, and noise, of its own.',
   ],
+  PRIVACY_UNPROVED: [
+    'A task claims more privacy than is proved: how its clients are chosen does not go with its protection, its noise or the neighbours of its budget.',
+    'The message says which, and what to take; docs/privacy.md says why.',
+  ],
   PRIVACY_EVENT_INVALID: [
     'A privacy event is of an unknown kind, or has an unknown key or a parameter that is not a number in range.',
     'The message names the key, what was found and what is allowed; docs/privacy/accounting.md lists the events.',
@@ -112,6 +116,10 @@ export const UPDATE_REFUSALS = {
   UPDATE_WEIGHT: [
     'The number of examples is zero or above the limit of the task.',
     'Count the examples that were trained on; `training.maxExamples` is the limit.',
+  ],
+  UPDATE_NORM: [
+    'The update is longer than the clip of the task, which its noise is made for.',
+    'Clip to `protection.privacy.clip` in the L2 norm before it is sent.',
   ],
   UPDATE_PROTECTION: ['The update is protected otherwise than the round demands.', 'Protect as the assignment says.'],
   UPDATE_DUPLICATE: [

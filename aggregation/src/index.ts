@@ -77,6 +77,16 @@ export {
   totalVariationOf,
 } from './privacy/user-level.ts';
 export type { Hiding, NoisyCohort } from './privacy/user-level.ts';
+export {
+  CentrallyNoisyMean,
+  clearContribution,
+  clearNoisePlan,
+  isWithinClip,
+  latticeEvent,
+} from './privacy/clear-noise.ts';
+export { matrixEvent, matrixPlanOf, MatrixNoisySum } from './privacy/matrix-noise.ts';
+export { rateOf, roundChargeOf } from './privacy/round-charge.ts';
+export type { TaskCharge, ViewCharge } from './privacy/round-charge.ts';
 export { centre, wrap } from './privacy/mechanisms/modulus.ts';
 export { rotationSeed, rotationWidth } from './privacy/mechanisms/rotation.ts';
 export { PrivacyAccount } from './privacy/account.ts';
@@ -168,14 +178,20 @@ export type { SharesSession } from './shares/session.ts';
 export { decodeDeposit, encodeDeposit } from './shares/wire/deposit.ts';
 export type { Deposit } from './shares/wire/share-input.ts';
 export { serverStep } from './strategies/fedavg.ts';
+export { matrixOf, NOISE_PLACEMENTS, privacyOf } from './task.ts';
 export type {
+  ClearUpdates,
   Cohort,
   LocalTraining,
   Loss,
+  NoiseMatrix,
+  NoisePlacement,
   Optimizer,
+  ParticipationCap,
   Protection,
   Schedule,
   SecureAggregation,
+  Selection,
   SharesAggregation,
   Strategy,
   Task,

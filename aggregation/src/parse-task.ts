@@ -3,19 +3,23 @@ import { parseRational, toNumber } from '@carapace/crypto';
 import { DocumentReader } from './document.ts';
 import { AggregationError } from './errors.ts';
 import { parseBudgetId, parseClientId, parseModelName, parseTaskId } from './ids.ts';
-import { planOfTask } from './privacy/user-level.ts';
+import { roundChargeOf } from './privacy/round-charge.ts';
 import { modeFor, payloadBytes } from './secagg/mask-mode.ts';
 import { laneFormat } from './secagg/quantiser.ts';
 import { checkThresholds, MOST_CLIENTS, thresholdsFor } from './secagg/thresholds.ts';
 import { MASK_MODES } from './secagg/vector-mask.ts';
 import { SHARES_LEAST_CLIENTS } from './shares/session.ts';
+import { matrixOf, NOISE_PLACEMENTS, privacyOf } from './task.ts';
 import type {
+  ClearUpdates,
   Cohort,
   LocalTraining,
+  NoiseMatrix,
   Optimizer,
   Protection,
   Schedule,
   SecureAggregation,
+  Selection,
   SharesAggregation,
   Strategy,
   Task,
@@ -51,6 +55,8 @@ export function parseTask(value: unknown): Task {
     rounds: document.numberOrNull('rounds', count, null),
   };
   document.end();
+  checkSelection(task);
+  checkMatrix(task, { cohort, protection });
   if (hidden.kind === 'secagg') checkSecureAggregation(task, hidden, { cohort, protection });
   if (hidden.kind === 'shares') checkShares(task, hidden, { cohort, protection });
   checkNoise(task, protection);
@@ -64,6 +70,8 @@ function readModel(model: DocumentReader): Task['model'] {
 }
 
 function readCohort(cohort: DocumentReader, least: number): Cohort {
+  const selection = readSelection(cohort.object('selection', {}));
+  if (selection.kind === 'poisson') return readPoissonCohort(cohort, selection);
   const target = cohort.number('target', count);
   const minimum = cohort.number('minimum', count, Math.max(least, Math.ceil(target / 2)));
   if (minimum < least)
@@ -71,6 +79,8 @@ function readCohort(cohort: DocumentReader, least: number): Cohort {
   if (minimum > target)
     throw cohort.refuse('minimum', `is ${minimum}, above the target of ${target}: no round could close`);
   const read: Cohort = {
+    selection,
+    ...readParticipation(cohort),
     target,
     minimum,
     overSelection: cohort.number('overSelection', { min: 1, max: 10 }, 1),
@@ -81,6 +91,79 @@ function readCohort(cohort: DocumentReader, least: number): Cohort {
   };
   cohort.end();
   return read;
+}
+
+function readParticipation(cohort: DocumentReader): Pick<Cohort, 'participation'> {
+  if (!cohort.has('participation')) return {};
+  const participation = cohort.object('participation');
+  const read = {
+    most: participation.numberOrNull('most', count, null),
+    apart: participation.number('apart', count, 1),
+  };
+  participation.end();
+  return { participation: read };
+}
+
+function readSelection(selection: DocumentReader): Selection {
+  const kind = selection.choice('kind', ['fixed', 'poisson'], 'fixed');
+  if (kind === 'poisson' && selection.has('cap'))
+    throw unproved(
+      'cohort.selection.cap: no bound is proved for integer noise on a cohort that is cut to a size; leave it out',
+    );
+  const read: Selection = kind === 'fixed' ? { kind } : { kind, rate: selection.parsed('rate', parseRate) };
+  selection.end();
+  return read;
+}
+
+function parseRate(text: string): string {
+  const value = toNumber(parseRational(text));
+  if (value >= LEAST_RATE && value <= 1) return text;
+  throw new AggregationError('TASK_INVALID', `a decimal text from ${LEAST_RATE} to 1`);
+}
+
+const LEAST_RATE = 1e-9;
+
+/** Nothing may hang on how many the coins chose: no quorum, no more to be on the safe side, no cap. */
+function readPoissonCohort(cohort: DocumentReader, selection: Selection): Cohort {
+  const only = (key: string, value: number | null, wanted: number | null): void => {
+    if (value !== wanted)
+      throw cohort.refuse(
+        key,
+        `is ${value}; of a Poisson cohort it is ${wanted}, for nothing may hang on how many it has`,
+      );
+  };
+  const read: Cohort = {
+    selection,
+    target: cohort.number('target', count),
+    minimum: cohort.number('minimum', count, 1),
+    overSelection: cohort.number('overSelection', { min: 1, max: 10 }, 1),
+    perSite: cohort.numberOrNull('perSite', count, null),
+    selectionSeconds: cohort.number('selectionSeconds', seconds, 60),
+    reportSeconds: cohort.number('reportSeconds', seconds, 600),
+    graceSeconds: cohort.number('graceSeconds', { min: 0, max: DAY }, 30),
+  };
+  only('minimum', read.minimum, 1);
+  only('overSelection', read.overSelection, 1);
+  only('perSite', read.perSite, null);
+  cohort.end();
+  return read;
+}
+
+/** Amplification by sampling is claimed where it is proved, and refused elsewhere. */
+function checkSelection({ cohort, protection }: Task): void {
+  if (cohort.selection?.kind !== 'poisson') return;
+  if (protection.kind !== 'clear')
+    throw unproved(
+      `a Poisson cohort with ${protection.kind}: its members are told to each other, and one that is too small to hide among is abandoned, which tells how many were chosen; take clear`,
+    );
+  if (privacyOf(protection)?.placement !== 'central')
+    throw unproved(
+      'a Poisson cohort without central noise: where clients add noise, whether somebody is there changes the noise itself, and no bound is proved for that; take placement central',
+    );
+}
+
+function unproved(why: string): AggregationError {
+  return new AggregationError('PRIVACY_UNPROVED', why);
 }
 
 function readTraining(training: DocumentReader): LocalTraining {
@@ -128,12 +211,25 @@ function readProtection(protection: DocumentReader): Protection {
 function readProtectionOf(kind: Protection['kind'], protection: DocumentReader): Protection {
   switch (kind) {
     case 'clear':
-      return { kind };
+      return readClear(protection);
     case 'secagg':
       return readSecureAggregation(protection);
     case 'shares':
       return readShares(protection);
   }
+}
+
+function readClear(protection: DocumentReader): ClearUpdates {
+  const privacy = readPrivacy(protection, 'discrete-gaussian');
+  if (privacy === null) return { kind: 'clear' };
+  if (privacy.placement === 'distributed')
+    throw protection.refuse(
+      'privacy.placement',
+      'is distributed, but in the clear nobody hides a share of noise: take secagg or shares, or noise that is central or local',
+    );
+  if (privacy.noise !== 'discrete-gaussian')
+    throw protection.refuse('privacy.noise', `is ${privacy.noise}; in the clear noise is discrete-gaussian`);
+  return { kind: 'clear', privacy };
 }
 
 function readShares(protection: DocumentReader): SharesAggregation {
@@ -172,20 +268,68 @@ function readSecureAggregation(protection: DocumentReader): SecureAggregation {
   };
 }
 
-function readPrivacy(protection: DocumentReader): UserPrivacy | null {
+function readPrivacy(protection: DocumentReader, noise: UserPrivacy['noise'] = 'skellam'): UserPrivacy | null {
   if (!protection.has('privacy')) return null;
   const privacy = protection.object('privacy');
   const read: UserPrivacy = {
-    noise: privacy.choice('noise', ['skellam', 'discrete-gaussian'], 'skellam'),
+    placement: privacy.choice('placement', NOISE_PLACEMENTS, 'distributed'),
+    noise: privacy.choice('noise', ['skellam', 'discrete-gaussian'], noise),
     noiseMultiplier: privacy.parsed('noiseMultiplier', parseMultiplier),
     clip: privacy.number('clip', { min: 1e-6, max: 1e6 }),
     colluding: privacy.number('colluding', { min: 0, max: 1_000_000, integer: true }, 0),
     budgets: privacy.parsedList('budgets', parseBudgetId),
+    ...readMatrix(privacy),
   };
   if (read.budgets.length === 0 || new Set(read.budgets).size < read.budgets.length)
     throw privacy.refuse('budgets', 'must name a budget at least, and none twice');
+  if (read.colluding > 0 && read.placement !== 'distributed')
+    throw privacy.refuse(
+      'colluding',
+      `is ${read.colluding}, but ${read.placement} noise is not shared among survivors`,
+    );
   privacy.end();
   return read;
+}
+
+function readMatrix(privacy: DocumentReader): Pick<UserPrivacy, 'matrix'> {
+  if (!privacy.has('matrix')) return {};
+  const matrix = privacy.object('matrix');
+  const kind = matrix.choice('kind', ['tree', 'toeplitz', 'banded']);
+  const bounds = { min: 1, max: 65_536, integer: true } as const;
+  const read: NoiseMatrix = {
+    kind,
+    ...(kind === 'banded' && { band: matrix.number('band', bounds) }),
+    steps: matrix.number('steps', bounds),
+    most: matrix.number('most', bounds),
+    apart: matrix.number('apart', bounds, 1),
+  };
+  matrix.end();
+  return { matrix: read };
+}
+
+/** The sum must be one that nobody but the coordinator adds noise to, of all who may be in it, and the steps those that are charged. */
+function checkMatrix(
+  { cohort, protection, rounds }: Task,
+  at: { readonly cohort: DocumentReader; readonly protection: DocumentReader },
+): void {
+  const matrix = matrixOf(protection);
+  if (matrix === null) return;
+  if (protection.kind !== 'clear' || protection.privacy?.placement !== 'central')
+    throw at.protection.refuse(
+      'privacy.matrix',
+      'needs the sum of each round as whole numbers that did not wrap: it goes with clear and placement central',
+    );
+  if (cohort.selection?.kind === 'poisson')
+    throw unproved(
+      'correlated noise in a Poisson cohort: no bound is proved for coins and a matrix together; take selection fixed',
+    );
+  if (cohort.participation)
+    throw at.cohort.refuse('participation', 'is what privacy.matrix says already, by most and apart: leave it out');
+  if (rounds === null || rounds > matrix.steps)
+    throw at.protection.refuse(
+      'privacy.matrix.steps',
+      `is ${matrix.steps}, but the task has ${rounds ?? 'any number of'} rounds`,
+    );
 }
 
 const LEAST_MULTIPLIER = 0.02;
@@ -208,7 +352,7 @@ function readQuantiser(protection: DocumentReader): Pick<SecureAggregation, 'cli
 /** The dimension is the model's, which this document only names: a round trip through one value finds what can never be. */
 function checkNoise(task: Task, at: DocumentReader): void {
   try {
-    planOfTask(task, 1);
+    roundChargeOf(task, 1);
   } catch (error) {
     throw refusedBy(error, (why) => at.refuse('privacy', why));
   }

@@ -21,8 +21,23 @@ export interface Task {
   readonly rounds: number | null;
 }
 
+/**
+ * `fixed`: as many as are wanted, of those who wait; who they are is no secret. `poisson`: each enrolled client by a secret coin of its own, so that
+ * who sees the models does not know whether somebody was there; `rate` is the coin's probability, a decimal.
+ */
+export type Selection = { readonly kind: 'fixed' } | { readonly kind: 'poisson'; readonly rate: string };
+
+/** How often one client may take part in the rounds of a task: at most so many of them, and from one to the next at least `apart` (1 is every round). */
+export interface ParticipationCap {
+  readonly most: number | null;
+  readonly apart: number;
+}
+
 export interface Cohort {
-  /** Updates a round wants: with this many it closes at once. */
+  /** Absent in tasks from before there was a choice: `fixed`. */
+  readonly selection?: Selection;
+  readonly participation?: ParticipationCap | null;
+  /** Updates a round wants: with this many it closes at once. Of a Poisson cohort, how many are expected: what its sum is divided by. */
   readonly target: number;
   /** Updates below which a round is abandoned (quorum). At least 1, at most `target`. */
   readonly minimum: number;
@@ -52,7 +67,14 @@ export type Loss =
   'categorical-crossentropy' | 'sparse-categorical-crossentropy' | 'binary-crossentropy' | 'mean-squared-error';
 /** FedAvg (McMahan et al. 2017, algorithm 1): the mean weighted by examples, scaled by the server's learning rate. */
 export type Strategy = { readonly kind: 'fedavg'; readonly serverLearningRate: number };
-export type Protection = { readonly kind: 'clear' } | SecureAggregation | SharesAggregation;
+export type Protection = ClearUpdates | SecureAggregation | SharesAggregation;
+
+/** The coordinator sees every update. */
+export interface ClearUpdates {
+  readonly kind: 'clear';
+  /** Of the coordinator's own noise, or of each client's. */
+  readonly privacy?: UserPrivacy | null;
+}
 
 /** The coordinator learns the sum of a cohort's updates and nothing else: `docs/protocol/secure-aggregation.md`. */
 export interface SecureAggregation {
@@ -81,22 +103,53 @@ export interface SharesAggregation {
 }
 
 /**
- * Differential privacy for whole clients, by noise of which every client adds a share inside the secure sum: nobody ever has the sum without
- * it. Decimals are texts, so that all parties mean the same number. `docs/privacy.md`.
+ * Who adds the noise of a round: every client a share of it, inside a secure sum that nobody ever has without; the coordinator all of it, who
+ * is trusted with what comes before; or every client all of it, who then trusts nobody.
  */
+export const NOISE_PLACEMENTS = ['distributed', 'central', 'local'] as const;
+export type NoisePlacement = (typeof NOISE_PLACEMENTS)[number];
+
+/** Differential privacy for whole clients. Decimals are texts, so that all parties mean the same number. `docs/privacy.md`. */
 export interface UserPrivacy {
+  readonly placement: NoisePlacement;
   readonly noise: NoiseKind;
-  /** Deviation of the noise on the sum over the clip; a decimal. */
+  /** Deviation of the noise on the sum over the clip, with local noise of that on each update; a decimal. */
   readonly noiseMultiplier: string;
   /** An update's L2 norm is clipped to this. All clients weigh the same. */
   readonly clip: number;
-  /** So many survivors of a round are not relied on for noise. */
+  /** So many survivors of a round are not relied on for noise; 0 where noise does not come from several. */
   readonly colluding: number;
+  /** Null, or absent, where each round has noise of its own. */
+  readonly matrix?: NoiseMatrix | null;
   /** Every round is charged to each of these before its cohort is selected. */
   readonly budgets: readonly BudgetId[];
+}
+
+/**
+ * DP-FTRL: central noise that is correlated over the rounds, so that it nearly cancels in their sum; for cohorts that cannot be sampled. All rounds together are
+ * one release, charged once, whoever of the clients takes part in `most` of the `steps`, `apart` or more from one to the next.
+ */
+export interface NoiseMatrix {
+  /** A binary tree; the square root of the prefix sum (Toeplitz); or that, cut off after a band. */
+  readonly kind: 'tree' | 'toeplitz' | 'banded';
+  /** Steps that share noise; of `banded` alone. */
+  readonly band?: number;
+  /** Sums that are ever released. */
+  readonly steps: number;
+  readonly most: number;
+  readonly apart: number;
 }
 
 export type Schedule =
   | { readonly kind: 'continuous' }
   | { readonly kind: 'every'; readonly seconds: number }
   | { readonly kind: 'cron'; readonly pattern: string };
+
+/** Correlated noise of a task, or null. */
+export function matrixOf(protection: Protection): NoiseMatrix | null {
+  return privacyOf(protection)?.matrix ?? null;
+}
+
+export function privacyOf(protection: Protection): UserPrivacy | null {
+  return protection.privacy ?? null;
+}

@@ -39,6 +39,7 @@ test('the smallest document, with every default', () => {
     name: 'digits',
     model: { name: 'mnist' },
     cohort: {
+      selection: { kind: 'fixed' },
       target: 4,
       minimum: 2,
       overSelection: 1,

@@ -3,6 +3,7 @@ import { startCoordinator } from '@carapace/coordinator';
 import type { Config, Extras, Running } from '@carapace/coordinator';
 import { CliError } from './errors.ts';
 import { saveAdminKey, saveEndpoint } from './local-files.ts';
+import { modelWriter } from './model-writer.ts';
 
 export interface Hosted {
   readonly running: Running;
@@ -25,7 +26,7 @@ export async function hostCoordinator(config: Config, extras: Extras): Promise<H
 
 async function starting(config: Config, extras: Extras): Promise<Running> {
   try {
-    return await startCoordinator(config, extras);
+    return await startCoordinator(config, { modelWriter, ...extras });
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     const { host, port } = config.listen;

@@ -19,6 +19,8 @@ export interface Plan {
   readonly noise: number | undefined;
   readonly sampling: number;
   readonly steps: number;
+  /** Where the noise of the mechanism may lie. */
+  readonly noiseRange: { readonly low: number; readonly high: number };
   chargesAt(changed: {
     readonly noise?: number;
     readonly sampling?: number;
@@ -46,6 +48,11 @@ export function planOf(options: MechanismOptions): Plan {
     noise,
     sampling,
     steps,
+    // Variances of integer noise go from 0.01 to 1e7.
+    noiseRange:
+      mechanism === 'discrete-gaussian' || mechanism === 'skellam'
+        ? { low: 0.1, high: 3162 }
+        : { low: 0.02, high: 1e4 },
     chargesAt: (changed) => {
       const value = { noise, sampling, steps, ...changed };
       if (value.noise === undefined) throw usage('--noise-multiplier is missing');

@@ -56,7 +56,10 @@ export function calibrationFor(
   const solve = choiceOf('--solve', flags.solve, SOLVABLE);
   const epsilon = numberOf('--epsilon', flags.epsilon);
   const delta = numberOf('--delta', flags.delta);
-  const plan = planOf(flags);
+  if (solve === 'sampling' && flags.samplingScheme === 'none') {
+    throw new CliError('USAGE_INVALID', '--sampling-scheme none has no sampling to solve for');
+  }
+  const plan = planOf(solve === 'sampling' ? { ...flags, samplingScheme: flags.samplingScheme ?? 'poisson' } : flags);
   const search = searchFor(solve, plan);
   const { value, answer } = calibrate({ ...optionsOf(flags), ...search, epsilon, delta });
   const name = { noise: 'noise multiplier', steps: 'steps', sampling: 'sampling probability' }[solve];
@@ -73,7 +76,7 @@ type Search = Pick<Calibration, 'chargesAt' | 'protects' | 'low' | 'high' | 'who
 function searchFor(solve: (typeof SOLVABLE)[number], plan: Plan): Search {
   switch (solve) {
     case 'noise':
-      return { chargesAt: (noise) => plan.chargesAt({ noise }), protects: 'more', low: 0.02, high: 1e4 };
+      return { chargesAt: (noise) => plan.chargesAt({ noise }), protects: 'more', ...plan.noiseRange };
     case 'steps':
       return { chargesAt: (steps) => plan.chargesAt({ steps }), protects: 'less', low: 1, high: 1e8, whole: true };
     case 'sampling':

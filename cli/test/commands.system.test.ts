@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseSafetensors } from '@carapace/aggregation';
+import { defaultPolicies, parseSafetensors } from '@carapace/aggregation';
+import { exportOnnx } from '@carapace/client-sdk';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { carapace, startCarapace } from './support/carapace.ts';
 import { CoordinatorProcess, freePort } from './support/coordinator-process.ts';
@@ -48,11 +49,22 @@ describe('a federation by hand, verb by verb', () => {
     expect(await text('model', 'show', 'digits')).toMatch(/parameters +7,850/);
     const out = join(directory, 'download');
     await text('model', 'download', 'digits', '--format', 'safetensors', '--out', out);
-    const { tensors } = parseSafetensors(readFileSync(join(out, 'model.safetensors')));
+    const { tensors, weights } = parseSafetensors(readFileSync(join(out, 'model.safetensors')));
     expect(tensors.map(({ shape }) => shape)).toEqual([[784, 10], [10]]);
     expect(await json('model', 'download', 'digits', '--version', '1', '--out', out)).toMatchObject({ version: 1 });
+    await text('model', 'download', 'digits', '--format', 'onnx', '--out', out);
+    const { modelTopology } = JSON.parse(readFileSync(join(out, 'model.json'), 'utf8')) as { modelTopology: object };
+    const topology = JSON.stringify(modelTopology);
+    const exported = exportOnnx({ topology, tensors: defaultPolicies(tensors), weights });
+    expect(readFileSync(join(out, 'model.onnx')).equals(exported)).toBe(true);
     // What was downloaded can be uploaded again: the same layout, the next version.
     expect(await json('model', 'upload', 'digits', join(out, 'model.json'))).toMatchObject({ version: 2 });
+    const named = join(out, 'model.safetensors');
+    const again = await json('model', 'upload', 'named', join(out, 'model.json'), '--weights', named);
+    expect(again).toMatchObject({
+      version: 1,
+      digests: (await json('model', 'show', 'digits', '--version', '1'))['digests'],
+    });
   });
 
   test('task create, list, show, pause, resume', async () => {
@@ -174,14 +186,21 @@ describe('help and doctor', () => {
     if (!['', 'task'].includes(verb)) expect(ran.stdout).toContain('--json');
   });
 
-  test('doctor finds the coordinator and says how fast training is', async () => {
+  test('doctor finds the coordinator, and says which engines are here and how fast they train', async () => {
     const report = await json('doctor');
     expect(report).toMatchObject({ ok: true });
-    const checks = report['checks'] as { what: string; ok: boolean }[];
-    expect(checks.map(({ what }) => what)).toEqual([
+    const checks = report['checks'] as { what: string; ok: boolean; detail: string; stepsPerSecond?: number }[];
+    const engines = checks.filter(({ what }) => what.startsWith('engine'));
+    for (const { stepsPerSecond, detail } of engines)
+      if (stepsPerSecond === null) expect(detail).toMatch(/^not here: /);
+      else expect(stepsPerSecond).toBeGreaterThan(0);
+    expect(engines.filter(({ detail }) => detail.includes('; chosen for models that compile'))).toHaveLength(1);
+    expect(checks.map(({ what }) => what.replace(/tfjs-.*/, 'tfjs'))).toEqual([
       'Node',
       'machine',
-      'training',
+      'engine onnx',
+      'engine wasm',
+      'engine tfjs',
       'MNIST',
       'data directory',
       'coordinator',

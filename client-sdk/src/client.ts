@@ -20,6 +20,7 @@ import type { ClientEvent } from './events.ts';
 import type { Hiding, HidingMeans } from './hiding.ts';
 import { callsOf, fatal, isFatal, join, retried } from './joining.ts';
 import type { LocalResult, LocalTrainer } from './local-trainer.ts';
+import { ownClearNoise } from './own-noise.ts';
 import { resume, stepParticipant } from './participant.ts';
 import type { ParticipantEffect, ParticipantEvent, PendingUpdate } from './participant.ts';
 import { DEFAULT_POLICY, objection } from './policy.ts';
@@ -51,6 +52,9 @@ export interface FederatedClientOptions {
   readonly unreachableMs?: number | null;
   readonly random?: RandomSource;
 }
+
+/** What is said beside an update with noise. */
+const SILENT = { examples: 1, metrics: {} } as const;
 
 /** Should the same round be offered again after a decline that was not taken, it is not asked for without pause. */
 const REFUSED_DECLINE_MS = 1_000;
@@ -98,6 +102,7 @@ class Session {
   readonly #membership: Membership;
   readonly #signal: AbortSignal;
   readonly #calls: Calls;
+  readonly #means: HidingMeans;
   readonly #secure: SecureAggregation;
   readonly #shared: SharedUpdates;
 
@@ -120,6 +125,7 @@ class Session {
       random,
       onEvent,
     };
+    this.#means = means;
     this.#secure = new SecureAggregation(means);
     this.#shared = new SharedUpdates(means);
   }
@@ -199,6 +205,7 @@ class Session {
     const note = (message: string): void => this.#options.onEvent({ kind: 'note', message });
     const hiding = await this.#agree(assignment, layout, signal);
     if (hiding !== null && hiding.ready !== null) return this.#journal(assignment, hiding.ready, hiding.masked);
+    const clear = hiding === null ? await ownClearNoise(this.#means, assignment, layout) : null;
     const started = performance.now();
     const result = await this.#options.train({ assignment, layout, weights: base, topology, signal, note });
     signal.throwIfAborted();
@@ -212,15 +219,11 @@ class Session {
     });
     const delta = checkedDelta(result, () => deltaOf(layout, base, result.weights));
     if (hiding !== null) return this.#journal(assignment, await hiding.hide(delta, examples), hiding.masked);
-    const bytes = encodeClearUpdate({
-      round: assignment.round,
-      base: assignment.model.weights,
-      layout: layout.digest,
-      examples,
-      metrics,
-      delta,
-    });
-    return this.#journal(assignment, bytes, false);
+    const { round, model } = assignment;
+    const about = { round, base: model.weights, layout: layout.digest };
+    // Noise covers the update alone: with it neither the number of examples nor a metric leaves the device.
+    const said = clear === null ? { examples, metrics, delta } : { ...SILENT, delta: await clear.contribution(delta) };
+    return this.#journal(assignment, encodeClearUpdate({ ...about, ...said }), false);
   }
 
   /** Masked before a crash, and not journalled as an update yet: the same bytes, and nothing is trained twice. */

@@ -1,5 +1,5 @@
 /** What a client, or a second aggregator, tells whoever runs it, after the fact. */
-import type { ClientId, MaskMode, RosterTrust, RoundId, SharesTrust } from '@carapace/aggregation';
+import type { ClientId, MaskMode, NoisePlacement, RosterTrust, RoundId, SharesTrust } from '@carapace/aggregation';
 
 /** What any member tells. */
 export type JoiningEvent =
@@ -33,6 +33,7 @@ export type ClientEvent =
       /** With noise; what this device has given away after the round, where it counts against a limit of its own. */
       readonly kind: 'private';
       readonly round: RoundId;
+      readonly placement: NoisePlacement;
       readonly noiseMultiplier: string;
       readonly epsilon: number | null;
       readonly limit: number | null;

@@ -2,7 +2,21 @@
  * The device's own side of differential privacy: it computes the round's noise for itself, counts what it has given away in a ledger of its
  * own, and takes no part beyond what its owner allows, whatever the coordinator's budgets say.
  */
-import { eventOf, noisePlan, noisyLanes, noisyQuantiser, PrivacyAccount } from '@carapace/aggregation';
+import {
+  canonicalEvent,
+  clearContribution,
+  clearNoisePlan,
+  eventOf,
+  latticeEvent,
+  matrixEvent,
+  matrixPlanOf,
+  noisePlan,
+  noisyLanes,
+  noisyQuantiser,
+  parseRoundId,
+  PrivacyAccount,
+  privacyOf,
+} from '@carapace/aggregation';
 import type {
   Assignment,
   LaneFormat,
@@ -11,6 +25,7 @@ import type {
   PrivacyEvent,
   Quantiser,
   RoundId,
+  UserPrivacy,
 } from '@carapace/aggregation';
 import type { RandomSource } from '@carapace/crypto';
 import { ClientError } from './errors.ts';
@@ -23,6 +38,11 @@ export interface OwnNoise {
   lanes(delta: Float32Array, context: Uint8Array, format: LaneFormat): Promise<Uint32Array>;
 }
 
+/** In the clear: what leaves in place of the update. */
+export interface ClearNoise {
+  contribution(delta: Float32Array): Promise<Float32Array>;
+}
+
 export interface OwnNoiseMeans {
   readonly state: StateDirectory;
   readonly limit: PrivacyLimit | null;
@@ -32,21 +52,19 @@ export interface OwnNoiseMeans {
 
 /** Null for a task without noise. @throws ClientError `PROTECTION_REFUSED` when the owner's limit does not allow the round */
 export async function ownNoise(
-  { state, limit, random, onEvent }: OwnNoiseMeans,
+  means: OwnNoiseMeans,
   { round, protection }: Assignment,
   layout: Layout,
   session: NoisyCohort & { readonly quantiser: Quantiser },
 ): Promise<OwnNoise | null> {
-  if (protection.kind === 'clear' || protection.privacy === null) {
-    if (limit !== null) throw refused('PRIVACY_NONE', 'the round adds no noise, and this device gives nothing without');
-    return null;
-  }
+  const { state, random } = means;
+  checkOwn(means, privacyOf(protection));
+  if (protection.kind === 'clear' || protection.privacy === null) return null;
   const { privacy } = protection;
   checkQuantiser(session.quantiser, noisyQuantiser(protection, privacy));
   const plan = noisePlan(protection, privacy, session, layout.size);
-  const event = eventOf(plan);
-  const epsilon = await checkLimit(state, round, event, limit);
-  onEvent({ kind: 'private', round, noiseMultiplier: privacy.noiseMultiplier, epsilon, limit: limit?.epsilon ?? null });
+  const event = eventOf(plan, privacy.placement);
+  await count(means, round, event, privacy);
   return {
     lanes: async (delta, context, format) => {
       await state.noteCharge(round, event);
@@ -55,21 +73,67 @@ export async function ownNoise(
   };
 }
 
-/** What this device would have given away with this round. */
-async function checkLimit(
-  state: StateDirectory,
+/** As {@link ownNoise}, where the coordinator sees each update. */
+export async function ownClearNoise(
+  means: OwnNoiseMeans,
+  { round, protection }: Assignment,
+  layout: Layout,
+): Promise<ClearNoise | null> {
+  if (protection.kind !== 'clear') throw new Error('the update is hidden');
+  const privacy = privacyOf(protection);
+  checkOwn(means, privacy);
+  const plan = clearNoisePlan(protection, layout.size);
+  if (plan === null || privacy === null) return null;
+  const matrix = matrixPlanOf(privacy, layout.size);
+  const event = matrix === null ? latticeEvent(plan) : matrixEvent(matrix);
+  await count(means, round, event, privacy);
+  return {
+    contribution: async (delta) => {
+      // The event of correlated noise is that of all rounds of the task.
+      if (matrix === null || !(await isCounted(means.state, round, event))) await means.state.noteCharge(round, event);
+      return clearContribution(plan, privacy, delta, means.random);
+    },
+  };
+}
+
+async function isCounted(state: StateDirectory, round: RoundId, event: PrivacyEvent): Promise<boolean> {
+  const [{ task }, text] = [parseRoundId(round), canonicalEvent(event)];
+  return (await state.charges()).some(
+    (one) => parseRoundId(one.round).task === task && canonicalEvent(one.event) === text,
+  );
+}
+
+/** A device with a limit relies on noise that it adds itself: it can count no other. */
+function checkOwn({ limit }: OwnNoiseMeans, privacy: UserPrivacy | null): void {
+  if (limit === null) return;
+  if (privacy === null) throw refused('PRIVACY_NONE', 'the round adds no noise, and this device gives nothing without');
+  if (privacy.placement === 'central')
+    throw refused('PRIVACY_CENTRAL', "the noise would be the coordinator's, and this device relies on its own alone");
+}
+
+async function count(
+  { state, limit, onEvent }: OwnNoiseMeans,
   round: RoundId,
   event: PrivacyEvent,
-  limit: PrivacyLimit | null,
-): Promise<number | null> {
-  if (limit === null) return null;
+  { placement, noiseMultiplier }: UserPrivacy,
+): Promise<void> {
   const before = await state.charges();
-  const events = [...before.filter((charge) => charge.round !== round).map((charge) => charge.event), event];
-  const account = new PrivacyAccount(
-    'zero-out',
-    events.map((one) => ({ event: one, count: 1 })),
-  );
-  const epsilon = account.epsilon(limit.delta).value;
+  // Another update would have noise of its own, and be another release: whoever refuses the first does not get a second.
+  if (placement !== 'central' && before.some((charge) => charge.round === round))
+    throw refused('PRIVACY_SPENT', 'an update of this device was made for the round before');
+  const epsilon = checkLimit(before, event, limit);
+  onEvent({ kind: 'private', round, placement, noiseMultiplier, epsilon, limit: limit?.epsilon ?? null });
+}
+
+/** What this device would have given away with this round. */
+function checkLimit(
+  before: readonly { readonly event: PrivacyEvent }[],
+  event: PrivacyEvent,
+  limit: PrivacyLimit | null,
+): number | null {
+  if (limit === null) return null;
+  const charges = [...before, { event }].map((one) => ({ event: one.event, count: 1 }));
+  const epsilon = new PrivacyAccount('zero-out', charges).epsilon(limit.delta).value;
   if (epsilon <= limit.epsilon) return epsilon;
   throw refused('PRIVACY_LIMIT', `epsilon would be ${epsilon.toFixed(3)} after it, this device gives ${limit.epsilon}`);
 }

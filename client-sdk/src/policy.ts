@@ -1,5 +1,5 @@
 /** The device's own floor: what it will not do whoever asks. What exceeds it is declined, with the reason. */
-import { DEFAULT_FLOOR } from '@carapace/aggregation';
+import { DEFAULT_FLOOR, privacyOf } from '@carapace/aggregation';
 import type { Assignment, ClientFloor, Protection } from '@carapace/aggregation';
 import type { Membership } from './state/state-directory.ts';
 
@@ -35,7 +35,7 @@ export function objection(
 ): string | null {
   if (!policy.protections.includes(protection.kind))
     return `this device does not take part with the protection ${protection.kind}`;
-  if (policy.privacy !== null && protection.kind === 'clear')
+  if (policy.privacy !== null && privacyOf(protection) === null)
     return 'this device gives nothing without noise, and the round adds none';
   if (protection.kind === 'shares' && aggregator === undefined && !policy.protections.includes('clear'))
     return 'this device takes part in the clear no more than with shares for an aggregator that only the coordinator names: pin it (--aggregator)';

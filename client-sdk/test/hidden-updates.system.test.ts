@@ -31,6 +31,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Calls } from '../src/coordinator-calls.ts';
 import type { ClientEvent } from '../src/events.ts';
+import { floorOf } from '../src/hiding.ts';
 import type { Hiding, HidingMeans } from '../src/hiding.ts';
 import { DEFAULT_POLICY } from '../src/policy.ts';
 import { SecureAggregation, workOf } from '../src/secure-aggregation.ts';
@@ -358,6 +359,8 @@ describe('shares', () => {
         layout,
         signal,
       );
+    const { membership, floor, state } = member.means({}, pins);
+    expect(await floorOf(floor, state, membership)).toEqual({ ...floor, acceptCoordinatorRoster: false });
     await expect(agree({})).rejects.toMatchObject({ message: expect.stringContaining('SECAGG_POLICY') });
     expect(member.events).toEqual([]);
     await expect(agree({ aggregator: key.publicKey })).rejects.toMatchObject({

@@ -82,6 +82,11 @@ export const COORDINATOR_ERRORS = {
     'The task document is not valid.',
     'The detail names the key, what was found and what is allowed; docs/task.md lists every key.',
   ],
+  PRIVACY_UNPROVED: [
+    400,
+    'The task claims more privacy than is proved: how its clients are chosen does not go with its protection, its noise or the neighbours of its budget.',
+    'The detail says which, and what to take; docs/privacy.md says why.',
+  ],
   TASK_STATE: [409, 'The task is in a state from which this cannot be done.', 'The detail names the state.'],
   AGGREGATOR_UNKNOWN: [
     409,
@@ -89,6 +94,11 @@ export const COORDINATOR_ERRORS = {
     'Enrol it first (`carapace aggregator --join LINK` prints its id), then name that id in the task.',
   ],
   BUDGET_NOT_FOUND: [404, 'No privacy budget has this name.', 'Set it: `carapace budget set NAME --epsilon …`.'],
+  BUDGET_VIEW: [
+    409,
+    'The budget is about the coordinator too (view `server`), and nothing in the task protects from it: the noise is its own.',
+    'Name budgets of the view `model`, or take noise that is distributed or local.',
+  ],
   BUDGET_TERMS: [
     409,
     'The terms of a budget that has been charged cannot be changed like this.',
@@ -116,6 +126,11 @@ export const COORDINATOR_ERRORS = {
   ],
   MODEL_NOT_FOUND: [404, 'No model has this name.', 'List the models.'],
   VERSION_NOT_FOUND: [404, 'The model has no such version or channel.', 'List the versions of the model.'],
+  MODEL_FORMAT_MISSING: [
+    404,
+    'The version has no file of this format: a layer cannot be written in it, or this coordinator was started without its writer.',
+    'The detail says which; every version has model.json and model.safetensors.',
+  ],
   MODEL_INVALID: [
     400,
     'The uploaded model is not a safetensors file of float32 tensors with a topology, or differs in layout from earlier versions.',

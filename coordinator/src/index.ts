@@ -15,6 +15,7 @@ export type {
   Evaluator,
   LedgerRecord,
   ModelRecord,
+  ModelWriter,
   ParticipantRecord,
   RoundEventRecord,
   RoundRecord,

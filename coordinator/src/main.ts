@@ -1,7 +1,7 @@
 /** The composition root: configuration to adapters to app to listening, and back in reverse order. */
 import { join } from 'node:path';
 import { systemRandom } from '@carapace/crypto';
-import type { ApiKeyRecord, Clock, Evaluator } from './ports.ts';
+import type { ApiKeyRecord, Clock, Evaluator, ModelWriter } from './ports.ts';
 import { openBlobs } from './adapters/blobs/files.ts';
 import type { Limits, Server } from './adapters/http/edge.ts';
 import { buildServer } from './adapters/http/server.ts';
@@ -32,6 +32,7 @@ export interface Running {
 
 export interface Extras {
   readonly evaluator?: Evaluator;
+  readonly modelWriter?: ModelWriter;
   readonly listeners?: readonly Listener[];
   /** The records are lost: nothing can be acknowledged any more, so the process should end. */
   readonly onFatal?: (error: unknown) => void;
@@ -113,6 +114,7 @@ export async function startCoordinator(config: Config, extras: Extras = {}): Pro
       clock: systemClock,
       telemetry,
       emit,
+      modelWriter: extras.modelWriter ?? null,
       options: { name: 'carapace', version: VERSION, ...config, limits: extras.limits ?? {} },
     };
     const server = await buildServer(edge);

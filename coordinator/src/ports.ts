@@ -1,8 +1,9 @@
 /**
- * All ports of the coordinator on one screen: time, records, blobs, jobs, evaluation. The domain sees none of them, `app/`
+ * All ports of the coordinator on one screen: time, records, blobs, jobs, evaluation, model files. The domain sees none of them, `app/`
  * sees only these, `adapters/` implements them, `main.ts` joins them.
  */
 import type {
+  ClearUpdates,
   ClientId,
   Digest,
   Metrics,
@@ -15,6 +16,7 @@ import type {
   UpdateId,
   UpdateRefusal,
 } from '@carapace/aggregation';
+import type { TakenPart } from './domain/participation.ts';
 import type { Candidate, Instant, MessageStep, RoundState, Tally } from './domain/round.ts';
 
 export interface Clock {
@@ -101,6 +103,21 @@ export interface Records {
   /** Keeps a refusal for the time line and the counters; refusing again is harmless. */
   recordRefusal(round: RoundId, client: ClientId, update: UpdateId, code: UpdateRefusal, now: Instant): Promise<void>;
 
+  // noise of the coordinator
+  /** 32 bytes that only this round's noise is drawn from; kept until it has ended. */
+  insertRoundSecret(round: RoundId, secret: Uint8Array): Promise<void>;
+  findRoundSecret(round: RoundId): Promise<Uint8Array | null>;
+  /** Of correlated noise, one that was released by the round; each but once. */
+  insertNoiseStep(task: TaskId, step: NoiseStep, round: RoundId): Promise<void>;
+  /** The latest of the task, null before the first. */
+  findNoiseStep(task: TaskId): Promise<NoiseStep | null>;
+  /** What the next steps of tasks that may have some begin from. */
+  listNoiseStates(): Promise<Digest[]>;
+  /** Whose updates were admitted to rounds of the task, revoked clients' too, by the numbers of the rounds. */
+  listParticipations(task: TaskId): Promise<Participation[]>;
+  /** The same of rounds that released a step of noise, by the numbers of the steps. */
+  listStepParticipations(task: TaskId): Promise<Participation[]>;
+
   // secure aggregation
   /** False unless its serial is above every earlier one. */
   insertRoster(roster: Omit<RosterRecord, 'publishedAt'>, now: Instant): Promise<boolean>;
@@ -124,7 +141,7 @@ export interface Records {
     step: ProtocolMessage['step'],
     except: readonly number[],
   ): Promise<ProtocolMessage[]>;
-  /** The session, every message of it, and the deposits beside the updates of its round. */
+  /** The session, every message of it, the deposits beside the updates of its round, and its secret. */
   deleteSession(round: RoundId): Promise<void>;
   /** Those of all rounds that have ended. */
   deleteEndedSessions(): Promise<void>;
@@ -210,6 +227,14 @@ export interface RoundEventRecord {
   readonly kind: string;
   readonly detail: Readonly<Record<string, unknown>>;
 }
+
+/** A released step of correlated noise, from 1 on, and the blob of the state after it, among the updates. */
+export interface NoiseStep {
+  readonly step: number;
+  readonly state: Digest;
+}
+
+export type Participation = TakenPart;
 
 export type ParticipantStatus = 'selected' | 'reported' | 'declined' | 'revoked' | 'dismissed';
 
@@ -468,10 +493,17 @@ export interface JobQueue {
 /** Sums the updates of a round and takes the server's step, in a worker thread: pure of the records, so it may run twice. */
 export interface AggregationWork {
   /** The digest of the new weights, which are a durable blob by then. Updates are given in the order of their client ids. */
-  aggregate(input: AggregationInput): Promise<{ readonly weights: Digest; readonly examples: number }>;
+  aggregate(input: AggregationInput): Promise<Aggregated>;
   /** The same for masked or shared inputs, given in any order; null when their sum, uncovered, is no sum of updates. */
-  open(input: OpeningInput): Promise<{ readonly weights: Digest; readonly examples: number } | null>;
+  open(input: OpeningInput): Promise<Aggregated | null>;
   close(): Promise<void>;
+}
+
+export interface Aggregated {
+  readonly weights: Digest;
+  readonly examples: number;
+  /** The state of correlated noise after the step, durable among the updates; null without. */
+  readonly noiseState: Digest | null;
 }
 
 export interface AggregationInput {
@@ -480,6 +512,13 @@ export interface AggregationInput {
   readonly tensors: readonly TensorSpec[];
   readonly maxExamples: number;
   readonly strategy: Task['strategy'];
+  readonly protection: ClearUpdates;
+  /** Of a round to whose sum the coordinator adds noise. */
+  readonly secret: Uint8Array | null;
+  /** What the sum is divided by whoever came; null for how many came. */
+  readonly over: number | null;
+  /** The state of correlated noise before this step, null before the first; undefined where rounds have noise of their own. */
+  readonly noiseState?: Digest | null;
   readonly updates: readonly Digest[];
 }
 
@@ -489,6 +528,8 @@ export interface OpeningInput {
   readonly strategy: Task['strategy'];
   /** What the lanes hold: quantised updates, or updates with noise. */
   readonly protection: Task['protection'];
+  /** Of a round to whose sum the coordinator adds noise. */
+  readonly secret: Uint8Array | null;
   readonly order: OpenOrder;
 }
 
@@ -522,4 +563,18 @@ export interface Evaluator {
     readonly weights: Float32Array;
   }): Promise<Metrics>;
   close(): Promise<void>;
+}
+
+// ---- Model files ---------------------------------------------------------------------------------------------------
+
+/** Writes a version in a format that is not Carapace's own. Without one there is no such file. */
+export interface ModelWriter {
+  /**
+   * An ONNX model of the architecture, in pieces between which the bytes of the tensors belong: piece i comes before tensor i, the
+   * last one after all of them. Or why the architecture cannot be written so.
+   */
+  onnx(model: {
+    readonly topology: string;
+    readonly tensors: readonly TensorSpec[];
+  }): Promise<readonly Uint8Array[] | { readonly unsupported: string }>;
 }

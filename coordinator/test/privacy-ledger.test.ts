@@ -2,7 +2,7 @@
  * A ledger that dies at every point of its writes, played out in memory: 10,000 crashes around reserve, commit and release, and restored
  * backups. What was ever let out is never charged less than it cost.
  */
-import { parseBudgetId, parseRoundId } from '@carapace/aggregation';
+import { parseBudgetId, parseRoundId, parseTaskId, PrivacyAccount } from '@carapace/aggregation';
 import type { ClientId, RoundId } from '@carapace/aggregation';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -192,6 +192,27 @@ describe('a backup that was restored', () => {
     await attempt(disk, 'never', { kind: 'reserve', round: parseRoundId('t.4').id, ...CHARGE });
     // Three rounds, the lost commit of the third, and the fourth.
     expect(roundsCharged(disk)).toBe(5);
+  });
+
+  test('that forgot the commit of a round whose charge covers a task is charged for the whole task once more; for a reservation it is not', async () => {
+    const covering = { ...CHARGE, covers: parseTaskId('t') };
+    const reservation = (number: number): LedgerEntry => {
+      return { kind: 'reserve', round: parseRoundId(`t.${number}`).id, ...covering };
+    };
+    const one = new PrivacyAccount('zero-out', [{ event: CHARGE.event, count: 1 }]).epsilon(1e-6).value;
+    const standsAfter = async (lost: LedgerEntry): Promise<number> => {
+      const disk = await spent(0);
+      await attempt(disk, 'never', reservation(1));
+      await attempt(disk, 'never', lost);
+      disk.rows = disk.rows.slice(0, -1);
+      await attempt(disk, 'never', reservation(3));
+      return spentOf(replay(disk.rows).ledger, BUDGET, 1)!.epsilon;
+    };
+    expect(await standsAfter({ kind: 'commit', round: parseRoundId('t.1').id, participants: null })).toBeGreaterThan(
+      1.3 * one,
+    );
+    // Had a sum of it been opened, its commit would be the last.
+    expect(await standsAfter(reservation(2))).toBe(one);
   });
 
   test('and whose ledger went another way since is found out too', async () => {

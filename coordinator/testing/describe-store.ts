@@ -6,6 +6,7 @@ import { describeCohort } from './store/cohort.ts';
 import { describeLedger } from './store/ledger.ts';
 import { describeAudit, describeModels } from './store/models.ts';
 import { describeRounds, describeTasks } from './store/rounds.ts';
+import { describeNoise } from './store/noise.ts';
 import { describeSecagg } from './store/secagg.ts';
 import { describeTransactions } from './store/transactions.ts';
 import { describeUpdates } from './store/updates.ts';
@@ -24,6 +25,7 @@ export function describeStore(name: string, open: () => Promise<TestStore>, miss
       return opened.store;
     };
     const parts = [describeTasks, describeRounds, describeCohort, describeUpdates, describeClients, describeModels];
-    for (const part of [...parts, describeSecagg, describeLedger, describeAudit, describeTransactions]) part(store);
+    for (const part of [...parts, describeSecagg, describeNoise, describeLedger, describeAudit, describeTransactions])
+      part(store);
   });
 }

@@ -28,6 +28,8 @@ export const DOMAINS = {
   sharesMask: 'carapace/v1/shares/mask',
   sealReference: 'carapace/v1/seal/common-reference',
   noiseRotation: 'carapace/v1/privacy/rotation',
+  cohortCoin: 'carapace/v1/privacy/cohort-coin',
+  noiseSum: 'carapace/v1/privacy/central-noise',
   noiseNode: 'carapace/v1/privacy/correlated-noise',
   privacyLedger: 'carapace/v1/privacy/ledger',
   rlwePublic: 'carapace/v1/rlwe/public-polynomials',

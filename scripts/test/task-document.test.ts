@@ -11,7 +11,7 @@ const { parse: parseYaml } = createRequire(join(ROOT, 'cli', 'package.json'))('y
   readonly parse: (text: string) => Record<string, unknown>;
 };
 const document = readFileSync(join(ROOT, 'docs', 'task.md'), 'utf8');
-const [smallest = '', whole = '', secure = '', shared = ''] = fences(document, 'yaml');
+const [smallest = '', whole = '', sampled = '', correlated = '', secure = '', shared = ''] = fences(document, 'yaml');
 const keys = tableRows(document).map(([key = '', , range = '', byDefault = '']) => ({
   key: key.replaceAll('`', ''),
   range,
@@ -20,6 +20,17 @@ const keys = tableRows(document).map(([key = '', , range = '', byDefault = '']) 
 
 test('the smallest task becomes the one with every default written out', () => {
   expect(parseTask(parseYaml(smallest))).toEqual(parseTask(parseYaml(whole)));
+});
+
+test('the example of secret cohorts parses, and with nothing else around it is refused', () => {
+  const task = parseYaml(sampled);
+  expect(parseTask(task).cohort.selection).toEqual({ kind: 'poisson', rate: '0.01' });
+  expect(() => parseTask({ ...task, protection: { kind: 'clear' } })).toThrow(/PRIVACY_UNPROVED/);
+});
+
+test('the example of correlated noise parses', () => {
+  const { protection } = parseTask(parseYaml(correlated));
+  expect(protection.privacy?.matrix).toEqual({ kind: 'banded', band: 10, steps: 500, most: 6, apart: 50 });
 });
 
 /** Keys of a protection that the other one has not. */
@@ -31,6 +42,7 @@ describe.each([
 ] as const)('the example with %s', (kind, example, required) => {
   const documented = keys
     .flatMap(({ key }) => (key.startsWith('protection.') ? [key.slice('protection.'.length)] : []))
+    .filter((key) => !key.startsWith('privacy.matrix'))
     .filter((key) => !FOREIGN[kind].some((foreign) => foreign === key));
 
   test('parses, with the documented keys of its protection written out', () => {
@@ -63,7 +75,8 @@ describe.each([
 });
 
 test('the written-out example and the table list the same keys, but for those of other schedules and protections', () => {
-  const ofOtherKinds = /^(schedule\.(seconds|pattern)|protection\.(?!kind))/;
+  const ofOtherKinds =
+    /^(schedule\.(seconds|pattern)|cohort\.(selection\.(?!kind)|participation)|protection\.(?!kind))/;
   const listed = keys.map(({ key }) => key).filter((key) => !ofOtherKinds.test(key));
   expect(leaves(parseYaml(whole)).sort()).toEqual(listed.sort());
 });
@@ -110,9 +123,10 @@ function withKey(key: string, value: unknown): Record<string, unknown> {
   const task: Record<string, unknown> = {
     name: 'mnist',
     model: { name: 'mnist-2nn' },
-    cohort: { target: 8, minimum: isSecure(key, value) ? 3 : 1 },
+    cohort: cohortFor(key, value),
     schedule: scheduleFor(key, value),
     protection: protectionFor(key, value),
+    ...(key.startsWith('protection.privacy.matrix') && { rounds: 1 }),
   };
   const path = key.split('.');
   const last = path.pop() ?? '';
@@ -125,7 +139,22 @@ function withKey(key: string, value: unknown): Record<string, unknown> {
   return task;
 }
 
+function cohortFor(key: string, value: unknown): Record<string, unknown> {
+  const isSampled = key === 'cohort.selection.rate' || value === 'poisson';
+  const selection = isSampled ? { selection: { kind: 'poisson', rate: '0.5' } } : {};
+  return { ...selection, target: 8, minimum: isSecure(key, value) ? 3 : 1 };
+}
+
 function protectionFor(key: string, value: unknown): Record<string, unknown> {
+  if (key === 'cohort.selection.rate' || value === 'poisson')
+    return { kind: 'clear', privacy: { placement: 'central', noiseMultiplier: '1', clip: 1, budgets: ['mnist'] } };
+  if (key.startsWith('protection.privacy.matrix')) {
+    const banded = key.endsWith('.band') || value === 'banded';
+    // The parent of a key that is absent: each of them is required only beside the others.
+    const matrix = { kind: 'tree', ...(banded && { kind: 'banded', band: 1 }), steps: banded ? 65_536 : 10, most: 1 };
+    const privacy = { placement: 'central', noiseMultiplier: '1', clip: 1, budgets: ['mnist'] };
+    return { kind: 'clear', privacy: key === 'protection.privacy.matrix' ? privacy : { ...privacy, matrix } };
+  }
   if (key.startsWith('protection.privacy.'))
     return { kind: 'secagg', privacy: { noiseMultiplier: '1', clip: 1, budgets: ['mnist'] } };
   if (key === 'protection.aggregator' || value === 'shares')

@@ -10,3 +10,9 @@ export { byDirichlet, byQuantity, byShards, iid } from './partition/partition.ts
 export type { Partition } from './partition/partition.ts';
 export { seededRandom } from './seeded-random.ts';
 export type { SeededRandom } from './seeded-random.ts';
+export { NOISES } from './utility/cohort-mean.ts';
+export type { Noise } from './utility/cohort-mean.ts';
+export { runNoiseTrial } from './utility/noise-trial.ts';
+export type { NoiseTrial, NoiseTrialData, NoiseTrialRound } from './utility/noise-trial.ts';
+export { planUtility } from './utility/utility-plan.ts';
+export type { UtilityPlan, UtilityTarget } from './utility/utility-plan.ts';

@@ -4,6 +4,8 @@ import type { UpdateRefusal } from '../errors.ts';
 import { allFinite } from '../finite.ts';
 import type { Digest, RoundId } from '../ids.ts';
 import type { Layout } from '../layout.ts';
+import { isWithinClip } from '../privacy/clear-noise.ts';
+import type { UserPrivacy } from '../task.ts';
 import { decodeClearUpdate } from './update.ts';
 import type { ClearUpdate } from './update.ts';
 
@@ -12,6 +14,8 @@ export interface ClearExpectation {
   readonly base: Digest;
   readonly layout: Layout;
   readonly maxExamples: number;
+  /** With noise every client weighs the same, nobody's metrics are told, and where the coordinator adds it nothing is longer than the clip. */
+  readonly privacy: UserPrivacy | null;
 }
 
 export type ClearVerdict =
@@ -43,6 +47,15 @@ function judge(update: ClearUpdate, expected: ClearExpectation): ClearVerdict {
     return refused('UPDATE_WEIGHT', `${update.examples} examples, allowed are 1 to ${expected.maxExamples}`);
   }
   if (!allFinite(update.delta)) return refused('UPDATE_NONFINITE', 'the delta holds NaN or an infinity');
+  return expected.privacy === null ? { kind: 'admitted', update } : judgePrivate(update, expected.privacy);
+}
+
+function judgePrivate(update: ClearUpdate, privacy: UserPrivacy): ClearVerdict {
+  if (update.examples !== 1) return refused('UPDATE_WEIGHT', `${update.examples} examples, but with noise all weigh 1`);
+  if (Object.keys(update.metrics).length > 0)
+    return refused('UPDATE_PROTECTION', 'metrics in the clear, which no noise covers');
+  if (!isWithinClip(privacy, update.delta))
+    return refused('UPDATE_NORM', `the norm is above the clip of ${privacy.clip}`);
   return { kind: 'admitted', update };
 }
 

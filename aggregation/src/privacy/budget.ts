@@ -120,7 +120,7 @@ function concentration(
       // Canonne, Kamath and Steinke 2020, theorem 4.
       return { rho: (reach * event.sensitivity) ** 2 / (2 * event.variance), xi: 0 };
     case 'epsilon-delta':
-      // Pure privacy alone: Bun and Steinke 2016, proposition 3.3.
+      // Pure privacy alone: Bun and Steinke 2016.
       return event.delta === 0 ? { rho: event.epsilon ** 2 / 2, xi: 0 } : undefined;
     case 'laplace':
       return { rho: (reach / event.scale) ** 2 / 2, xi: 0 };

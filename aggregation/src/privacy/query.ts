@@ -3,7 +3,9 @@ import { AggregationError } from '../errors.ts';
 import { budgetOf, compositionsOf, concentrationOf, gaussianMu, renyiOfBudget } from './budget.ts';
 import type { Budget, Direction } from './budget.ts';
 import { exactDelta, exactEpsilon } from './contour/exact.ts';
+import { isSmooth } from './contour/composition.ts';
 import type { Composition } from './contour/composition.ts';
+import { singleStep } from './contour/single-step.ts';
 import type { Charge, Relation } from './events/event.ts';
 import { gaussianDelta, gaussianEpsilon } from './gaussian.ts';
 import { certifiedDelta, certifiedEpsilon } from './pld/certified.ts';
@@ -122,15 +124,17 @@ function byContour(budget: Budget, question: Question): Found | undefined {
   return { ...largest(all), order: null };
 }
 
-/** Losses that are multiples of one number lie on a lattice as they are: nothing is lost on it, whereas a contour meets their kinks. */
+/** What the exact engine asks of lattices where a contour is of no use. */
+const FINE = 1e-5;
+
 function exactly(composition: Composition, question: Question): Pick<Found, 'value' | 'errorBound' | 'method'> {
-  const [only, ...others] = composition;
-  if (others.length === 0 && only !== undefined && only.pair.spacing !== null && only.count > 1) {
-    const { value, excess } = question.certified(composition, 1e-6);
-    return { value, errorBound: excess, method: 'privacy loss distribution' };
+  // Among atoms alone a contour meets kinks, and its integrand comes back again and again.
+  if (isSmooth(composition) || singleStep(composition) !== undefined) {
+    const { value, change } = question.exact(composition);
+    return { value, errorBound: change, method: 'contour integral' };
   }
-  const { value, change } = question.exact(composition);
-  return { value, errorBound: change, method: 'contour integral' };
+  const { value, excess } = question.certified(composition, FINE);
+  return { value, errorBound: excess, method: 'privacy loss distribution' };
 }
 
 function byClosedForm(budget: Budget, question: Question, margin: number): Found | undefined {

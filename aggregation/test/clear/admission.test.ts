@@ -13,6 +13,7 @@ const EXPECTED: ClearExpectation = {
   base: '11'.repeat(32) as Digest,
   layout: LAYOUT,
   maxExamples: 1_000,
+  privacy: null,
 };
 const GOOD: ClearUpdate = {
   round: EXPECTED.round,

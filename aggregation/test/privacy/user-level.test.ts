@@ -20,6 +20,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 const PRIVACY: UserPrivacy = {
+  placement: 'distributed',
   noise: 'skellam',
   noiseMultiplier: '1.5',
   clip: 0.5,

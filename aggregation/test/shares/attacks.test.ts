@@ -420,7 +420,7 @@ describe('what is stored', () => {
         checkSharesSession({ ...session, cohort: members.slice(0, clients), minimumSurvivors });
         return 'taken';
       } catch (error) {
-        return code(error as object);
+        return String(error);
       }
     };
     for (const [clients, minimum] of [
@@ -429,14 +429,22 @@ describe('what is stored', () => {
       [65_535, 65_535],
     ] as const)
       expect([clients, minimum, taken(clients, minimum)]).toEqual([clients, minimum, 'taken']);
-    for (const [clients, minimum] of [
-      [2, 2],
-      [2, 3],
-      [3, 2],
-      [3, 4],
-      [65_536, 3],
+    for (const [clients, minimum, why] of [
+      [2, 2, 'a cohort of 2'],
+      [2, 3, 'a cohort of 2'],
+      [3, 2, 'a sum of 2'],
+      [3, 4, 'a sum of 4'],
+      [65_536, 3, 'a cohort of 65536'],
     ] as const)
-      expect([clients, minimum, taken(clients, minimum)]).toEqual([clients, minimum, 'SECAGG_PARAMETERS']);
+      expect(taken(clients, minimum)).toContain(`SECAGG_PARAMETERS: ${why}`);
+  });
+
+  test('nobody is a client and the aggregator of one round, by its name or by its key', () => {
+    const { client, identity } = session.cohort[2]!;
+    for (const change of [{ client }, { identity }])
+      expect(() => checkSharesSession({ ...session, aggregator: { ...session.aggregator, ...change } })).toThrow(
+        `SECAGG_PARAMETERS: ${client} is a client and the aggregator`,
+      );
   });
 
   test('a session has one spelling, and every part of it is in the context', () => {

@@ -112,7 +112,13 @@ class Federation {
     } finally {
       await stopTask(api, parseTaskId(beginning.task));
     }
+    await this.#settle(api, beginning);
     return beginning;
+  }
+
+  /** A round that was stopped before its sum was opened has given its charge back. */
+  async #settle(api: CoordinatorApi, { noise }: Beginning): Promise<void> {
+    if (noise !== null) this.#tally.epsilon = (await api.findBudget(noise.budget)).epsilon;
   }
 
   async #startAggregator(api: CoordinatorApi, url: string): Promise<AggregatorIdentity> {

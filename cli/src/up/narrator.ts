@@ -27,6 +27,7 @@ const PROTECTIONS: Readonly<Record<Beginning['protection'], string>> = {
 };
 
 const HEAD = 'round  cohort  reported                 up      down  train loss  test accuracy    time';
+const EPSILON_HEAD = '  epsilon spent';
 
 export function narrator(output: Output, numberOf: (client: ClientId) => number): Reporter {
   let round: RoundProgress | null = null;
@@ -41,7 +42,7 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
     return `round ${round.number}: ${round.reported.length} of ${round.cohort.length} reported${round.phase}`;
   };
   const completed = (happening: Extract<Happening, { kind: 'round-completed' }>, of: RoundProgress): void => {
-    if (!headShown) output.line(`\n${HEAD}`);
+    if (!headShown) output.line(`\n${HEAD}${spent === '' ? '' : EPSILON_HEAD}`);
     headShown = true;
     const loss = of.examples === 0 ? '-' : (of.lossSum / of.examples).toFixed(4);
     const accuracy = happening.metrics['testAccuracy'];
@@ -103,7 +104,7 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
         round?.missing.push(`client ${numberOf(happening.client)}: declined, ${happening.reason}`);
         break;
       case 'budget-charged':
-        spent = ` epsilon ${happening.epsilon.toFixed(3)} of ${happening.limit}`;
+        spent = '  ' + `${happening.epsilon.toFixed(3)} of ${happening.limit}`.padStart(EPSILON_HEAD.length - 2);
         break;
       case 'budget-refused':
         output.line(`\nno further round: ${happening.why}`);
@@ -198,19 +199,28 @@ export function narrator(output: Output, numberOf: (client: ClientId) => number)
   };
 }
 
-/** Below, the mean is lost in the noise on it. */
+/** Above, what was learned is lost in the noise on it. */
 const DROWNED = 1;
 
-function noiseLines({ budget, epsilon, delta, noiseMultiplier, rounds, clip, noiseToSignal }: NamedNoise): string[] {
+function noiseLines(noise: NamedNoise): string[] {
+  const { budget, epsilon, delta, noiseMultiplier, rounds, clip, noiseToSignal, levelClients } = noise;
+  const indent = ' '.repeat(15);
   const lines = [
-    `  privacy      budget ${budget}: epsilon ${epsilon} at delta ${delta} for each client, in ${rounds} rounds; noise of ${noiseMultiplier} times the clip of ${clip}, shared among the clients`,
+    `  privacy      budget ${budget}: epsilon ${epsilon} at delta ${delta} for each client, enough for ${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
+    `${indent}each client clips its update to ${clip} and adds its share of noise; together ${noiseMultiplier} times the clip on every parameter`,
   ];
   if (noiseToSignal > DROWNED)
     lines.push(
-      `               the noise is ${noiseToSignal.toFixed(0)} times as long as any mean update: with so few clients the model will not learn.`,
-      '               Whole clients are hidden by many others: thousands a round. A smaller model, fewer rounds or a larger epsilon help less.',
+      `${indent}With so few clients the model will learn little or nothing: the noise of all rounds together is ${formatRatio(noiseToSignal)} times`,
+      `${indent}as long as the farthest way that their updates could move it. Both would be level at about ${formatCount(levelClients)} clients; what 1,000 learn`,
+      `${indent}is in docs/privacy/utility.md. This run shows how a budget is spent; to see one that learns leave out --epsilon.`,
+      `${indent}Other numbers of --rounds change nothing; a larger --epsilon or --model logistic helps, and more --clients do most.`,
     );
   return lines;
+}
+
+function formatRatio(ratio: number): string {
+  return ratio < 10 ? ratio.toFixed(1) : ratio.toFixed(0);
 }
 
 function closing({

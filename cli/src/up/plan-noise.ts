@@ -1,6 +1,7 @@
 /** The noise of `carapace up --epsilon`: the least that lets all rounds together cost no more than what was asked for. */
-import { calibrate, eventOf, noisePlan, thresholdsFor } from '@carapace/aggregation';
+import { AggregationError, calibrate, eventOf, noisePlan, thresholdsFor } from '@carapace/aggregation';
 import type { Hiding } from '@carapace/aggregation';
+import { CliError } from '../errors.ts';
 
 const BITS = 16;
 /** A run without an end gets this many rounds; then its budget stops it. */
@@ -23,27 +24,45 @@ export interface PlannedNoise {
   /** Survivors that a round needs: their noise alone is enough. */
   readonly minimum: number;
   readonly rounds: number;
-  /** The noise on all of the mean together, as a multiple of the longest mean that clipped updates can have. */
+  /** The noise of all rounds together, as a multiple of the farthest that clipped updates could move the model in them. */
   readonly noiseToSignal: number;
+  /** With so many clients in every round the two would be level. */
+  readonly levelClients: number;
 }
 
-/** @throws AggregationError `PRIVACY_TARGET_UNREACHABLE` or `MECHANISM_MODULUS` */
-export function planNoise({
-  protection,
-  clients,
-  rounds,
-  parameters,
-  epsilon,
-  delta,
-  clip,
-}: NoiseQuestion): PlannedNoise {
+/** @throws CliError `USAGE_INVALID` when no noise that lanes have room for keeps the promise */
+export function planNoise(question: NoiseQuestion): PlannedNoise {
+  try {
+    return leastNoise(question);
+  } catch (cause) {
+    if (!(cause instanceof AggregationError) || !OUT_OF_REACH.has(cause.code)) throw cause;
+    const { epsilon, clients, rounds } = question;
+    const count = rounds ?? OPEN_ROUNDS;
+    throw new CliError(
+      'USAGE_INVALID',
+      `--epsilon ${epsilon} needs more noise for ${count} ${count === 1 ? 'round' : 'rounds'} of ${clients} clients than ${BITS} bits of a lane hold: raise --epsilon${count === 1 ? '' : ', or train fewer --rounds'}`,
+      { cause },
+    );
+  }
+}
+
+const OUT_OF_REACH: ReadonlySet<string> = new Set(['MECHANISM_MODULUS', 'PRIVACY_TARGET_UNREACHABLE']);
+
+function leastNoise({ protection, clients, rounds, parameters, epsilon, delta, clip }: NoiseQuestion): PlannedNoise {
   const count = rounds ?? OPEN_ROUNDS;
   const minimum = protection === 'secagg' ? thresholdsFor(clients).minimumSurvivors : Math.ceil(clients / 2);
   const eventAt = (noiseMultiplier: number): ReturnType<typeof eventOf> =>
     eventOf(
       noisePlan(
         { bits: BITS },
-        { noise: 'skellam', noiseMultiplier: String(noiseMultiplier), clip, colluding: 0, budgets: [] },
+        {
+          placement: 'distributed',
+          noise: 'skellam',
+          noiseMultiplier: String(noiseMultiplier),
+          clip,
+          colluding: 0,
+          budgets: [],
+        },
         { clients, minimumSurvivors: minimum },
         parameters,
       ),
@@ -57,6 +76,13 @@ export function planNoise({
     low: 0.05,
     high: 1_000,
   });
-  const noise = (value * Math.sqrt((parameters * clients) / minimum)) / clients;
-  return { noiseMultiplier: String(value), minimum, rounds: count, noiseToSignal: noise };
+  // Noise of rounds adds up as its root does, updates may all point one way: as the multiplier grows with the root too, rounds do not matter.
+  const noise = (value * Math.sqrt((parameters * clients) / minimum)) / clients / Math.sqrt(count);
+  return {
+    noiseMultiplier: String(value),
+    minimum,
+    rounds: count,
+    noiseToSignal: noise,
+    levelClients: Math.ceil(noise * clients),
+  };
 }

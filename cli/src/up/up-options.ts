@@ -17,8 +17,8 @@ export interface UpFlags {
   readonly learningRate: string;
   readonly protection?: string;
   readonly epsilon?: string;
-  readonly delta: string;
-  readonly clip: string;
+  readonly delta?: string;
+  readonly clip?: string;
 }
 
 export interface UpOptions {
@@ -70,13 +70,18 @@ export function parseUpOptions(flags: UpFlags): UpOptions {
 
 /** Noise is shared among clients whose updates are hidden: in the clear each would stand there with a share alone. */
 function privacyOf({ epsilon, delta, clip, protection }: UpFlags, clients: number): UpOptions['privacy'] {
-  if (epsilon === undefined) return null;
+  if (epsilon === undefined) {
+    // Whoever names one of them believes that the run is private.
+    const alone = delta === undefined ? (clip === undefined ? null : '--clip') : '--delta';
+    if (alone === null) return null;
+    throw new CliError('USAGE_INVALID', `${alone} is for --epsilon, without which no noise is added: name it too`);
+  }
   if (protectionOf(protection, clients) === 'clear')
     throw new CliError('USAGE_INVALID', '--epsilon needs --protection secagg or shares, and 3 clients at least');
   return {
     epsilon: within('--epsilon', epsilon, 1e-3, 1e4),
-    delta: within('--delta', delta, 1e-30, 0.1),
-    clip: within('--clip', clip, 1e-6, 1e6),
+    delta: within('--delta', delta ?? '1e-5', 1e-30, 0.1),
+    clip: within('--clip', clip ?? '1', 1e-6, 1e6),
   };
 }
 

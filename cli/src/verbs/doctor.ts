@@ -16,7 +16,7 @@ export function addDoctorVerb(program: Command, io: Io): void {
       const checks = await examine(data, address);
       const ok = checks.every((check) => check.ok);
       io.output.result({ ok, checks }, () =>
-        checks.map((check) => `${check.ok ? 'ok  ' : 'FAIL'}  ${check.what.padEnd(15)} ${check.detail}`).join('\n'),
+        checks.map((check) => `${check.ok ? 'ok  ' : 'FAIL'}  ${check.what.padEnd(17)} ${check.detail}`).join('\n'),
       );
       if (!ok) throw new CliError('RUN_FAILED', 'something is missing: see above');
     });

@@ -38,27 +38,27 @@ export function addModelVerbs(program: Command, io: Io): void {
     selecting(
       operatorVerb<Selected & { readonly format: string; readonly out: string }>(
         'download <model>',
-        'Save a version as a TensorFlow.js model or as safetensors',
+        'Save a version as a TensorFlow.js model, as safetensors or as an ONNX model',
         io,
         async (calls, [name = ''], options) => download(calls, io, name, options),
       ),
     )
-      .option('--format <format>', 'tfjs (model.json and weights.bin) or safetensors', 'tfjs')
+      .option('--format <format>', 'tfjs (model.json and weights.bin), safetensors or onnx', 'tfjs')
       .option('--out <directory>', 'where to', '.'),
   );
   model.addCommand(
-    operatorVerb(
+    operatorVerb<{ readonly weights?: string }>(
       'upload <model> <source>',
-      'Publish a version: a TensorFlow.js model.json, a .safetensors file with topology metadata, or a shipped model (mnist-2nn, mnist-cnn, logistic)',
+      'Publish a version: a TensorFlow.js model.json, the JSON of a Keras model (model.to_json()), a .safetensors file with topology metadata, or a shipped model (mnist-2nn, mnist-cnn, logistic)',
       io,
-      async (calls, [name = '', source = '']) => {
+      async (calls, [name = '', source = ''], { weights }) => {
         const { modelSource } = await import('../model-source.ts');
-        const bytes = await modelSource(source);
+        const bytes = await modelSource(source, weights);
         const path = `/v1/models/${encodeURIComponent(name)}/versions`;
         const version = await calls.upload<Version>(path, 'application/x-safetensors', bytes);
         io.output.result(version, () => `published ${version.model} version ${version.version}`);
       },
-    ),
+    ).option('--weights <file>', 'a .safetensors file with the weights of a .json source, by their names'),
   );
 }
 
@@ -127,6 +127,7 @@ function versionSheet(version: Version, url: string): string {
     ['topology', `sha-256 ${version.digests.topology}`],
     ['TensorFlow.js', `${base}/model.json`],
     ['safetensors', `${base}/model.safetensors`],
+    ['ONNX', `${base}/model.onnx`],
   ]);
 }
 
@@ -155,5 +156,6 @@ async function download(
 function filesOf(format: string): readonly string[] {
   if (format === 'tfjs') return ['model.json', 'weights.bin'];
   if (format === 'safetensors') return ['model.safetensors'];
-  throw new CliError('USAGE_INVALID', `--format is "${format}"; it may be tfjs or safetensors`);
+  if (format === 'onnx') return ['model.onnx'];
+  throw new CliError('USAGE_INVALID', `--format is "${format}"; it may be tfjs, safetensors or onnx`);
 }

@@ -24,8 +24,8 @@ export function addUpVerb(program: Command, io: Io): void {
       'secagg: the coordinator learns only sums; shares: so it does, with a second aggregator; clear: it sees each update (secagg from 3 clients on)',
     )
     .option('--epsilon <number>', 'differential privacy for whole clients: all rounds together cost no more than this')
-    .option('--delta <number>', 'with --epsilon', '1e-5')
-    .option('--clip <number>', 'with --epsilon: L2 norm that an update is clipped to', '1')
+    .option('--delta <number>', 'with --epsilon (1e-5)')
+    .option('--clip <number>', 'with --epsilon: L2 norm that an update is clipped to (1)')
     .option('--json', 'one JSON object a line as things happen, the summary last')
     .action(async (flags: UpFlags) => {
       const { parseUpOptions } = await import('../up/up-options.ts');

@@ -1,12 +1,13 @@
 /** Models to begin with, and models from disk, as what the coordinator takes: topology, tensors and flat initial weights. */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { defaultPolicies } from '@carapace/aggregation';
-import type { TensorSpec } from '@carapace/aggregation';
+import { defaultPolicies, layoutOf, parseSafetensors } from '@carapace/aggregation';
+import type { SafetensorsFile, TensorSpec } from '@carapace/aggregation';
 import type { RandomSource } from '@carapace/crypto';
 import type * as Tf from '@tensorflow/tfjs';
 import { ClientError } from '../errors.ts';
 import { openBackend } from './tfjs/backend.ts';
+import { layersModel } from './tfjs/engine.ts';
 
 export interface InitialModel {
   /** JSON of a TensorFlow.js layers model. */
@@ -67,11 +68,25 @@ export async function buildShippedModel(name: string, random: RandomSource): Pro
   return { topology, tensors, weights: initialWeights(tensors, random) };
 }
 
-/** A model saved by TensorFlow.js (`model.json` with its weight files beside it). @throws ClientError `MODEL_UNSUPPORTED` */
-export async function readLayersModel(path: string): Promise<InitialModel> {
-  const { modelTopology, weightsManifest } = JSON.parse(await readFile(path, 'utf8')) as Partial<Tf.io.ModelJSON>;
-  if (modelTopology === undefined || weightsManifest === undefined)
-    throw unsupported(`${path} is not the model.json of a layers model`);
+/**
+ * A model saved by TensorFlow.js (`model.json` with its weight files beside it), or the architecture of a Keras model
+ * (`model.to_json()`), whose weights are as its layers begin them.
+ * @param safetensors weights by their names, in place of those
+ * @throws ClientError `MODEL_UNSUPPORTED`; AggregationError `SAFETENSORS_INVALID`
+ */
+export async function readLayersModel(path: string, safetensors: Uint8Array | null = null): Promise<InitialModel> {
+  const json = JSON.parse(await readFile(path, 'utf8')) as Partial<Tf.io.ModelJSON>;
+  if (json.modelTopology !== undefined && json.weightsManifest !== undefined && safetensors === null)
+    return savedModel(path, json as Tf.io.ModelJSON);
+  const topology = json.modelTopology ?? json;
+  if (!('model_config' in topology) && !('class_name' in topology))
+    throw unsupported(`${path} is neither the model.json of a layers model nor the JSON of a Keras model`);
+  const begun = await begunModel(JSON.stringify(topology));
+  return safetensors === null ? begun : withWeights(begun, parseSafetensors(safetensors));
+}
+
+async function savedModel(path: string, { modelTopology, weightsManifest }: Tf.io.ModelJSON): Promise<InitialModel> {
+  if (weightsManifest === undefined) throw unsupported(`${path} has no weights`);
   const specs = weightsManifest.flatMap(({ weights }) => weights);
   const odd = specs.find(({ dtype, quantization }) => dtype !== 'float32' || quantization !== undefined);
   if (odd !== undefined)
@@ -87,8 +102,40 @@ export async function readLayersModel(path: string): Promise<InitialModel> {
   return { topology: JSON.stringify(modelTopology), tensors, weights: new Float32Array(bytes.buffer) };
 }
 
+/** Its weights as the layers' initialisers make them. */
+async function begunModel(topology: string): Promise<InitialModel> {
+  const { tf } = await openBackend();
+  const model = await layersModel(tf, topology);
+  const tensors = tensorsOf(model);
+  const values = model.getWeights().map((tensor) => Float32Array.from(tensor.dataSync()));
+  model.dispose();
+  return { topology, tensors, weights: joined(values) };
+}
+
+/** Each weight from the tensor of its name: as it is, or with what Keras puts before it (the model's name) and behind it (`:0`). */
+function withWeights({ topology, tensors }: InitialModel, file: SafetensorsFile): InitialModel {
+  const { slots } = layoutOf(defaultPolicies(file.tensors));
+  const named = slots.map((slot) => ({ ...slot, plain: slot.name.replace(/:\d+$/, '') }));
+  const found = tensors.map(({ name, shape }) => {
+    const own = named.filter(({ plain }) => plain === name || plain.endsWith(`/${name}`));
+    if (own.length !== 1)
+      throw unsupported(
+        `${own.length === 0 ? 'no tensor' : 'more than one tensor'} of the weights is named ${name}; there are ${slots.map((slot) => slot.name).join(', ')}`,
+      );
+    const [{ shape: given, offset, size }] = own as [(typeof named)[number]];
+    if (given.join() !== shape.join())
+      throw unsupported(
+        `${name} has the shape [${given.join(', ')}] in the weights, [${shape.join(', ')}] in the model`,
+      );
+    return file.weights.subarray(offset, offset + size);
+  });
+  if (slots.length !== tensors.length)
+    throw unsupported(`the weights have ${slots.length} tensors, the model has ${tensors.length}`);
+  return { topology, tensors, weights: joined(found) };
+}
+
 /** Named as TensorFlow.js names them when it loads the model again. */
-function tensorsOf(model: Tf.Sequential): TensorSpec[] {
+function tensorsOf(model: Tf.LayersModel): TensorSpec[] {
   return defaultPolicies(
     model.weights.map(({ originalName, shape }) => ({ name: originalName, shape: shape as number[] })),
   );
@@ -99,6 +146,10 @@ function initialWeights(tensors: readonly TensorSpec[], random: RandomSource): F
   const parts = tensors.map(({ shape }) =>
     shape.length < 2 ? new Float32Array(shape[0] ?? 1) : glorot(shape, random),
   );
+  return joined(parts);
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
   const flat = new Float32Array(parts.reduce((size, { length }) => size + length, 0));
   parts.reduce((offset, part) => {
     flat.set(part, offset);

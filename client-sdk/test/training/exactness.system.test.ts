@@ -1,16 +1,18 @@
 /** Compiled steps against TensorFlow.js from the same weights and batches. TensorFlow.js is one global object: a process of its own. */
 import type * as Tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Examples, TrainingEngine } from '../../src/training/engine.ts';
+import type { Examples, ModelSpec, TrainingEngine } from '../../src/training/engine.ts';
 import { openNativeEngine } from '../../src/training/native/engine.ts';
 import { openPortableEngine } from '../../src/training/portable/engine.ts';
 import type { LossName, OptimizerSettings } from '../../src/training/settings.ts';
 import { openBackend } from '../../src/training/tfjs/backend.ts';
 import { openTfjsEngine } from '../../src/training/tfjs/engine.ts';
+import { exportedOutputs } from './exported.ts';
 import { largestDifference, numbers, specOf, train, weightsFor } from './exactness.ts';
 
 let tf: typeof Tf;
 let oracle: TrainingEngine;
+const runtime = await import('onnxruntime-node').catch(() => null);
 const native = await openNativeEngine();
 /** The engines that compile: onnxruntime-node is optional. */
 const compiled: readonly TrainingEngine[] = [openPortableEngine(), ...('missing' in native ? [] : [native])];
@@ -69,6 +71,30 @@ async function compare(
     expect(own.accuracy).toBe(others.accuracy);
     trainer.dispose();
   }
+  await compareExport(model, spec, weights, examples);
+}
+
+/** The exported file, for one example and for all. */
+async function compareExport(
+  model: Tf.LayersModel,
+  spec: ModelSpec,
+  weights: Float32Array,
+  { features }: Examples,
+): Promise<void> {
+  if (runtime === null) return;
+  let offset = 0;
+  const own = spec.tensors.map(({ shape }) => {
+    const values = weights.slice(offset, (offset += shape.reduce((size, length) => size * length, 1)));
+    return tf.tensor(values, [...shape]);
+  });
+  model.setWeights(own);
+  tf.dispose(own);
+  const { outputs, session } = await exportedOutputs(runtime, tf, model, spec, [
+    [features.slice(0, features.length / COUNT)],
+    [features],
+  ]);
+  for (const { onnx, tfjs } of outputs) expect(largestDifference(onnx[0]!, tfjs[0]!)).toBeLessThanOrEqual(2e-6);
+  await session.release();
 }
 
 type Layers = typeof Tf.layers;

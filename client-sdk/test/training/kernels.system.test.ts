@@ -3,6 +3,7 @@ import type * as Tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BACKEND, expectAgreement, on, onBoth, tf } from './both-backends.ts';
+import type { Both } from './both-backends.ts';
 
 const size = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max });
 const seed = fc.integer({ min: 1, max: 1_000_000 });
@@ -168,7 +169,45 @@ describe('scatter', () => {
   });
 });
 
-test('depthwise convolution, whose gradients only plain JavaScript has', () =>
+describe('largest of a window', () => {
+  test('value and gradient, above and below zero, for windows that overlap or leave gaps', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.record({ batch: size(3), height: size(9), width: size(9), channels: size(9), window: size(4) }),
+        fc.record({ stride: size(4), pad: fc.constantFrom('same' as const, 'valid' as const), below: fc.boolean() }),
+        seed,
+        async ({ batch, height, width, channels, window }, { stride, pad, below }, seed) => {
+          fc.pre(pad === 'same' || Math.min(height, width) >= window);
+          const pool = (x: Tf.Tensor): Tf.Tensor => tf.maxPool(x as Tf.Tensor4D, window, stride, pad);
+          const results = await onBoth(() => {
+            const x = tf.sub(noise([batch, height, width, channels], seed), below ? 2 : 0);
+            return [pool(x), ...pullBack(pool, [x], seed + 1)];
+          });
+          expectAgreement(results);
+        },
+      ),
+      { numRuns: 60 },
+    ));
+
+  // The stock kernel gives the corner of the image what belongs to a pixel below zero.
+  test('the gradient of pixels below zero stays with the largest', async () => {
+    const [gradient = new Float32Array()] = await on('wasm', () => [
+      tf.grad((x) => tf.maxPool(x as Tf.Tensor4D, 2, 2, 'valid'))(
+        tf.tensor4d([-4, -3, -2, -1, -8, -7, -6, -5], [1, 2, 4, 1]),
+      ),
+    ]);
+    expect([...gradient]).toEqual([0, 1, 0, 1, 0, 0, 0, 0]);
+  });
+});
+
+test('more shapes than are kept compiled: the first is right again', async () => {
+  const both = (size: number): Promise<Both> =>
+    onBoth(() => pullBack((x, y) => tf.matMul(x, y), [noise([size, 2], size), noise([2, 1], size + 1)], size + 2));
+  for (let rows = 2; rows < 120; rows++) expectAgreement(await both(rows));
+  expectAgreement(await both(2));
+});
+
+test('depthwise convolution', () =>
   fc.assert(
     fc.asyncProperty(size(7), size(4), size(3), seed, async (length, filter, stride, seed) => {
       const depthwise = (x: Tf.Tensor, kernel: Tf.Tensor): Tf.Tensor =>

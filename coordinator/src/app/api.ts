@@ -49,6 +49,8 @@ export interface CoordinatorApi {
   resumeTask(id: TaskId, actor: Actor): Promise<TaskRecord>;
   /** Ends the task for good; a round that runs is abandoned with `task-stopped`. */
   stopTask(id: TaskId, actor: Actor): Promise<TaskRecord>;
+  /** Whether there is a task of whose rounds nobody outside may know who took part, or how many. */
+  hidesCohorts(): Promise<boolean>;
   listRounds(task: TaskId, limit: number): Promise<RoundRecord[]>;
   showRound(id: RoundId): Promise<{
     readonly round: RoundRecord;

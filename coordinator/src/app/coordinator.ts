@@ -6,6 +6,7 @@ import type { Actor, CoordinatorApi } from './api.ts';
 import { authenticateApiKey, createApiKey, revokeApiKey } from './api-keys.ts';
 import { CheckIns } from './check-in.ts';
 import { ClientKeys } from './client-keys.ts';
+import { CohortSecrecy } from './cohort-secrecy.ts';
 import type { Context } from './context.ts';
 import { createToken, enrol } from './enrolment.ts';
 import { Reconciler } from './reconciler.ts';
@@ -15,7 +16,7 @@ import { Budgets } from './privacy/budgets.ts';
 import { Protocols } from './protocols.ts';
 import { publishRoster, requireRoster } from './secagg/rosters.ts';
 import { AggregatorCalls } from './shares/aggregator-calls.ts';
-import { createTask, pauseTask, requireTask, resumeTask, stopTask } from './tasks.ts';
+import { baseOf, createTask, pauseTask, requireTask, resumeTask, stopTask } from './tasks.ts';
 import { Uploads } from './uploads.ts';
 import { audit, moveChannel, requireVersion, uploadModel } from './versions.ts';
 import { Waiters } from './waiters.ts';
@@ -55,6 +56,7 @@ export function createCoordinator(
   });
   const protocolCalls = new ProtocolCalls(ctx, rounds, protocols);
   const aggregatorCalls = new AggregatorCalls(ctx, rounds, protocols);
+  const secrecy = new CohortSecrecy(ctx.store);
   const checkIns = new CheckIns(ctx, rounds, waiters, batched.recordPresence);
   const reconciler = new Reconciler(
     ctx,
@@ -72,17 +74,24 @@ export function createCoordinator(
         protocolCalls,
         aggregatorCalls,
         budgets,
+        secrecy,
         keys: new ClientKeys(ctx.store, ctx.clock),
       },
       batched,
     ),
     jobs: {
-      'open-round': ({ task }) => rounds.open(task),
+      'open-round': async ({ task }) => {
+        await secrecy.hides();
+        await rounds.open(task);
+      },
       'step-round': async ({ round }) => void (await rounds.step(round)),
       aggregate: ({ round }) => rounds.aggregate(round),
       evaluate: ({ round }) => rounds.evaluate(round),
     },
-    start: () => reconciler.start(),
+    start: async () => {
+      await secrecy.hides();
+      await reconciler.start();
+    },
     stop: async () => {
       waiters.close();
       protocolCalls.close();
@@ -100,13 +109,14 @@ interface Parts {
   readonly protocolCalls: ProtocolCalls;
   readonly aggregatorCalls: AggregatorCalls;
   readonly budgets: Budgets;
+  readonly secrecy: CohortSecrecy;
   readonly keys: ClientKeys;
 }
 
 /** One line a call: which part of the app answers it. */
 function apiOf(
   ctx: Context,
-  { rounds, checkIns, uploads, protocolCalls, aggregatorCalls, budgets, keys }: Parts,
+  { rounds, checkIns, uploads, protocolCalls, aggregatorCalls, budgets, secrecy, keys }: Parts,
   batched: Batched,
 ): CoordinatorApi {
   const { store } = ctx;
@@ -114,7 +124,7 @@ function apiOf(
     publicKey: ctx.key.publicKey,
 
     createTask: async (task, actor) => {
-      await budgets.require(task);
+      await budgets.require(task, await baseOf(ctx, task));
       return createTask(ctx, rounds, task, actor);
     },
     findTask: (id) => requireTask(ctx, id),
@@ -122,6 +132,7 @@ function apiOf(
     pauseTask: (id, actor) => pauseTask(ctx, id, actor),
     resumeTask: (id, actor) => resumeTask(ctx, rounds, id, actor),
     stopTask: (id, actor) => stopTask(ctx, rounds, id, actor),
+    hidesCohorts: () => secrecy.hides(),
     listRounds: async (id, limit) => store.listRounds((await requireTask(ctx, id)).task.name, limit),
     showRound: (id) => showRound(ctx, id),
 

@@ -82,7 +82,7 @@ export class Reconciler {
   /** What the rounds that run may still read. */
   async #awaitedBlobs(): Promise<ReadonlySet<Digest>> {
     const { store } = this.#ctx;
-    const awaited = new Set<Digest>();
+    const awaited = new Set<Digest>(await store.listNoiseStates());
     for (const { id } of await store.listRunningRounds()) {
       for (const digest of await store.listUpdateDigests(id)) awaited.add(digest);
       for (const digest of await this.#waiting.protocols.blobsOf(id)) awaited.add(digest);
@@ -105,7 +105,10 @@ export class Reconciler {
     if (state.kind === 'aggregating')
       await this.#ctx.queue.add({ kind: 'aggregate', round: round.id }, { key: `aggregate-${round.id}` });
     if (state.kind === 'evaluating')
-      await this.#ctx.queue.add({ kind: 'evaluate', round: round.id }, { key: `evaluate-${round.id}` });
+      await this.#ctx.queue.add(
+        { kind: 'evaluate', round: round.id },
+        { at: state.notBefore ?? state.since, key: `evaluate-${round.id}` },
+      );
     if (observation(state) !== null && (await this.#rounds.step(round.id))) this.#repaired('round');
   }
 

@@ -1,4 +1,5 @@
 /** Opens the rounds of a task: never two at once, never beyond the task's number, never for a task that is not active. */
+import { matrixOf, privacyOf } from '@carapace/aggregation';
 import type { RoundId, TaskId } from '@carapace/aggregation';
 import { planOf, reopenAt } from '../domain/plan.ts';
 import { isTerminal, openRound } from '../domain/round.ts';
@@ -10,6 +11,8 @@ import { refusalText } from './privacy/budgets.ts';
 import type { Budgets } from './privacy/budgets.ts';
 import { audit } from './versions.ts';
 import { performEffects } from './round-stepping.ts';
+
+const SECRET_BYTES = 32;
 
 /** The new round, or null when the task does not want one now. */
 export async function openNextRound(ctx: Context, budgets: Budgets, id: TaskId): Promise<RoundId | null> {
@@ -27,6 +30,11 @@ export async function openNextRound(ctx: Context, budgets: Budgets, id: TaskId):
       await records.appendRoundEvent(round, now, 'open', { baseVersion: base.version });
       const verdict = await budgets.reserve(records, round, record.task, base, now);
       if (verdict?.kind === 'refused') throw new Unaffordable(refusalText(verdict.why));
+      const steps = matrixOf(record.task.protection)?.steps ?? Infinity;
+      if (((await records.findNoiseStep(id))?.step ?? 0) >= steps)
+        throw new Unaffordable(`all ${steps} steps of its noise were released: no further one was charged`);
+      if (privacyOf(record.task.protection)?.placement === 'central')
+        await records.insertRoundSecret(round, ctx.random.bytes(SECRET_BYTES));
       return { round, charged: verdict?.after ?? [] };
     })
     .catch((error: unknown) => refusedBy(ctx, id, error));

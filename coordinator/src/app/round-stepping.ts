@@ -2,8 +2,10 @@
  * The shell around `domain/round.ts`: load, decide, write, then perform. It has no rule about rounds of its own. What must be
  * true together with the new state is written in its transaction; everything else follows the commit and may be repeated.
  */
-import type { ClientId, Metrics, RoundId } from '@carapace/aggregation';
+import type { ClientId, Metrics, RoundId, Task } from '@carapace/aggregation';
 import { isTerminal, observation, step } from '../domain/round.ts';
+import { capOf, within } from '../domain/participation.ts';
+import { drawCohort } from '../domain/poisson.ts';
 import type { Candidate, Effect, Instant, RoundEvent, Step } from '../domain/round.ts';
 import type { Records, RoundRecord, VersionRecord } from '../ports.ts';
 import type { Context } from './context.ts';
@@ -56,7 +58,8 @@ export async function performEffects(ctx: Context, round: RoundId, effects: read
     if (effect.kind === 'wake')
       await ctx.queue.add({ kind: 'step-round', round }, { at: effect.at, key: `wake-${round}-${effect.at}` });
     if (effect.kind === 'aggregate') await ctx.queue.add({ kind: 'aggregate', round }, { key: `aggregate-${round}` });
-    if (effect.kind === 'evaluate') await ctx.queue.add({ kind: 'evaluate', round }, { key: `evaluate-${round}` });
+    if (effect.kind === 'evaluate')
+      await ctx.queue.add({ kind: 'evaluate', round }, { at: effect.at, key: `evaluate-${round}` });
   }
 }
 
@@ -108,14 +111,40 @@ async function observe(
 
 /** With a protocol, those whom the published roster vouches for; the second aggregator never holds both shares. */
 async function listEligible(records: Records, round: RoundRecord, now: Instant): Promise<readonly Candidate[]> {
-  const waiting = await records.listCandidates(now);
+  if ('plan' in round.state && round.state.plan.poisson != null)
+    return drawn(records, round.id, round.state.plan.poisson);
+  const task = (await records.findTask(round.task))?.task;
+  const waiting = await allowed(records, round, task, await records.listCandidates(now));
   if (!('plan' in round.state) || round.state.plan.protocol === null) return waiting;
-  const protection = (await records.findTask(round.task))?.task.protection;
+  const protection = task?.protection;
   const aggregator = protection?.kind === 'shares' ? protection.aggregator : null;
   return onRoster(
     records,
     waiting.filter(({ client }) => client !== aggregator),
   );
+}
+
+/** Whom the task's cap lets take part once more, by what the records say of the rounds before. */
+async function allowed(
+  records: Records,
+  round: RoundRecord,
+  task: Task | undefined,
+  waiting: readonly Candidate[],
+): Promise<readonly Candidate[]> {
+  const cap = task === undefined ? null : capOf(task);
+  if (cap === null) return waiting;
+  if (cap.by === 'rounds') return within(cap, waiting, await records.listParticipations(round.task), round.number);
+  const step = (await records.findNoiseStep(round.task))?.step ?? 0;
+  return within(cap, waiting, await records.listStepParticipations(round.task), step + 1);
+}
+
+/** By the coins of the round, whether they wait or not. */
+async function drawn(records: Records, id: RoundId, probability: number): Promise<readonly Candidate[]> {
+  const secret = await records.findRoundSecret(id);
+  if (secret === null) throw new Error(`the secret of ${id} is gone: nobody can be chosen by it`);
+  const clients = await records.listClients();
+  const enrolled = clients.flatMap(({ id: client, site, status }) => (status === 'active' ? [{ client, site }] : []));
+  return drawCohort(secret, probability, enrolled);
 }
 
 async function writeEffects(
@@ -160,10 +189,15 @@ async function publish(
     round: round.id,
     parent,
     metrics,
-    cohort: effect.reported,
+    // How many came tells of each whether it did.
+    cohort: privateCohort(task.task) ? null : effect.reported,
   };
   const statement = await budgets.statement(records, task.task, base, now);
   return records.insertVersion(manifested(ctx.key, content, now, statement), now);
+}
+
+function privateCohort({ cohort }: Task): boolean {
+  return cohort.selection?.kind === 'poisson';
 }
 
 function clientsOf(effect: Extract<Effect, { kind: 'select' }>): ClientId[] {

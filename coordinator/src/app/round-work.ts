@@ -1,8 +1,9 @@
 /** The two jobs of a round that take time: the sum with the server's step, and the evaluation. Both may run twice. */
-import type { Metrics, RoundId } from '@carapace/aggregation';
+import { matrixOf, privacyOf } from '@carapace/aggregation';
+import type { ClearUpdates, Digest, Metrics, Protection, RoundId } from '@carapace/aggregation';
 import type { RoundEvent } from '../domain/round.ts';
 import { CoordinatorError } from '../errors.ts';
-import type { RoundRecord, TaskRecord, UpdateRecord, VersionRecord } from '../ports.ts';
+import type { NoiseStep, Records, RoundRecord, TaskRecord, UpdateRecord, VersionRecord } from '../ports.ts';
 import type { Context } from './context.ts';
 import type { Occurrence } from './round-stepping.ts';
 import type { Protocols } from './protocols.ts';
@@ -12,9 +13,11 @@ export async function aggregateRound(ctx: Context, protocols: Protocols, id: Rou
   const subject = await subjectOf(ctx, id, 'aggregating');
   if (subject === null) return null;
   try {
-    return subject.task.task.protection.kind === 'clear'
-      ? await sumUpdates(ctx, subject)
-      : await openSum(ctx, protocols, subject);
+    const { protection } = subject.task.task;
+    const secret = await secretOf(ctx, id, protection);
+    return protection.kind === 'clear'
+      ? await sumUpdates(ctx, subject, protection, secret)
+      : await openSum(ctx, protocols, subject, secret);
   } catch (error) {
     if (isTransient(error)) throw error;
     ctx.emit({ kind: 'job-failed', at: ctx.clock.now(), job: `aggregate ${id}`, error });
@@ -22,28 +25,68 @@ export async function aggregateRound(ctx: Context, protocols: Protocols, id: Rou
   }
 }
 
-async function sumUpdates(ctx: Context, subject: Subject): Promise<Occurrence> {
+/** What the round's noise is drawn from, where it is the coordinator's: it was durable before anybody was selected. */
+async function secretOf(ctx: Context, id: RoundId, protection: Protection): Promise<Uint8Array | null> {
+  if (privacyOf(protection)?.placement !== 'central') return null;
+  const secret = await ctx.store.findRoundSecret(id);
+  if (secret === null) throw new Error(`the secret of ${id} is gone: its sum gets no noise and is not opened`);
+  return secret;
+}
+
+async function sumUpdates(
+  ctx: Context,
+  subject: Subject,
+  protection: ClearUpdates,
+  secret: Uint8Array | null,
+): Promise<Occurrence> {
   const { id } = subject.round;
   const updates = await ctx.store.listAcceptedUpdates(id);
-  const { weights } = await ctx.work.aggregate({
+  const { task } = subject.task;
+  const isCorrelated = matrixOf(protection) !== null;
+  const before = isCorrelated ? await ctx.store.findNoiseStep(task.name) : null;
+  const { weights, noiseState } = await ctx.work.aggregate({
     round: id,
     base: subject.base.weights,
     tensors: subject.base.tensors,
     maxExamples: subject.task.task.training.maxExamples,
     strategy: subject.task.task.strategy,
+    protection,
+    secret,
+    over: isCorrelated || task.cohort.selection?.kind === 'poisson' ? task.cohort.target : null,
+    ...(isCorrelated && { noiseState: before?.state ?? null }),
     updates: updates.map(({ digest }) => digest),
   });
   return {
     event: async (now, records) => {
       // A client revoked meanwhile takes its update out of the set: the job runs again on what is left.
       const still = await records.listAcceptedUpdates(id);
-      return still.length === updates.length ? { kind: 'aggregated', now, weights, reported: updates.length } : null;
+      if (still.length !== updates.length) return null;
+      if (noiseState !== null && !(await takeStep(records, subject, before, noiseState))) return null;
+      return { kind: 'aggregated', now, weights, reported: updates.length };
     },
   };
 }
 
+/** In the transaction from which on the round's release is used: the step is taken then, whatever becomes of the version. False when the job is late. */
+async function takeStep(
+  records: Records,
+  { round, task: { task } }: Subject,
+  before: NoiseStep | null,
+  state: Digest,
+): Promise<boolean> {
+  const [now, latest] = [await records.findRound(round.id), await records.findNoiseStep(task.name)];
+  if (now?.state.kind !== 'aggregating' || latest?.step !== before?.step) return false;
+  await records.insertNoiseStep(task.name, { step: (before?.step ?? 0) + 1, state }, round.id);
+  return true;
+}
+
 /** A sum that was confirmed is opened whole: nobody, not even a client revoked since, can be taken out of it. */
-async function openSum(ctx: Context, protocols: Protocols, { round, task, base }: Subject): Promise<Occurrence> {
+async function openSum(
+  ctx: Context,
+  protocols: Protocols,
+  { round, task, base }: Subject,
+  secret: Uint8Array | null,
+): Promise<Occurrence> {
   for (const garbled of [false, true]) {
     const order = await protocols.openOrder(round, garbled);
     if (order === null) break;
@@ -52,6 +95,7 @@ async function openSum(ctx: Context, protocols: Protocols, { round, task, base }
       tensors: base.tensors,
       strategy: task.task.strategy,
       protection: task.task.protection,
+      secret,
       order,
     });
     if (opened === null) continue;
@@ -66,6 +110,8 @@ async function openSum(ctx: Context, protocols: Protocols, { round, task, base }
 export async function evaluateRound(ctx: Context, id: RoundId): Promise<Occurrence | null> {
   const subject = await subjectOf(ctx, id, 'evaluating');
   if (subject?.round.state.kind !== 'evaluating') return null;
+  // A job may come early; the reconciler brings it again.
+  if (ctx.clock.now() < (subject.round.state.notBefore ?? 0)) return null;
   const reported = trainingMetrics(await ctx.store.listAcceptedUpdates(id));
   try {
     const metrics = { ...reported, ...(await evaluate(ctx, subject.base, subject.round.state.weights)) };

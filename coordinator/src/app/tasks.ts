@@ -2,14 +2,14 @@
 import { laneFormat, layoutOf, modeFor, payloadBytes } from '@carapace/aggregation';
 import type { Task, TaskId } from '@carapace/aggregation';
 import { CoordinatorError } from '../errors.ts';
-import type { TaskRecord, TaskStatus } from '../ports.ts';
+import type { TaskRecord, TaskStatus, VersionRecord } from '../ports.ts';
 import type { Actor } from './api.ts';
 import type { Context } from './context.ts';
 import type { Rounds } from './rounds.ts';
 import { audit, requireVersion } from './versions.ts';
 
 export async function createTask(ctx: Context, rounds: Rounds, task: Task, actor: Actor): Promise<TaskRecord> {
-  const base = requireVersion(await ctx.store.findChannel(task.model.name, 'latest'), task.model.name, 'latest');
+  const base = await baseOf(ctx, task);
   checkProtectable(task, layoutOf(base.tensors).size);
   await requireAggregator(ctx, task);
   await ctx.store.transaction('create_task', async (records) => {
@@ -20,6 +20,11 @@ export async function createTask(ctx: Context, rounds: Rounds, task: Task, actor
   });
   await startTask(ctx, rounds, task);
   return requireTask(ctx, task.name);
+}
+
+/** What its next round starts from. @throws CoordinatorError `VERSION_NOT_FOUND` */
+export async function baseOf(ctx: Context, { model }: Task): Promise<VersionRecord> {
+  return requireVersion(await ctx.store.findChannel(model.name, 'latest'), model.name, 'latest');
 }
 
 /** The parser cannot know how long the model's vector is. @throws AggregationError `SECAGG_PARAMETERS` when nothing that long is protected */

@@ -2,8 +2,16 @@
  * Uploads: chunks of an update become durable, the whole is judged, admission is one commit, the answer a signed receipt.
  * Nothing is acknowledged that a kill -9 in the next instant could lose.
  */
-import { clearUpdateLimit, judgeClearUpdate, layoutOf, parseRoundId, signDocument } from '@carapace/aggregation';
+import {
+  clearUpdateLimit,
+  judgeClearUpdate,
+  layoutOf,
+  parseRoundId,
+  privacyOf,
+  signDocument,
+} from '@carapace/aggregation';
 import type {
+  ClearUpdates,
   Digest,
   Metrics,
   Receipt,
@@ -197,7 +205,7 @@ export class Uploads {
     if (!base) throw new Error(`${round.id} has no task or base version in the records`);
     const expected =
       task.task.protection.kind === 'clear'
-        ? expectClear(round, base, task.task.training.maxExamples)
+        ? expectClear(round, base, task.task.training.maxExamples, task.task.protection)
         : await this.#expectProtected(client, round);
     if (chunk.total > expected.limit) {
       const why = `${chunk.total} bytes, at most ${expected.limit} allowed`;
@@ -254,12 +262,18 @@ export class Uploads {
   }
 }
 
-function expectClear(round: RoundRecord, base: VersionRecord, maxExamples: number): Expectation {
+function expectClear(
+  round: RoundRecord,
+  base: VersionRecord,
+  maxExamples: number,
+  protection: ClearUpdates,
+): Expectation {
   const layout = layoutOf(base.tensors);
+  const expected = { round: round.id, base: base.weights, layout, maxExamples, privacy: privacyOf(protection) };
   return {
     limit: clearUpdateLimit(layout.size),
     judge: (bytes) => {
-      const verdict = judgeClearUpdate(bytes, { round: round.id, base: base.weights, layout, maxExamples });
+      const verdict = judgeClearUpdate(bytes, expected);
       if (verdict.kind === 'refused') return verdict;
       const { examples, metrics } = verdict.update;
       return { kind: 'admitted', update: { examples, metrics, deposit: null } };

@@ -2,8 +2,17 @@
  * The privacy ledger as a value: what was reserved, spent and given back, entry after entry, and what it amounts to. Nothing here reads a
  * clock or a record, so whoever has the entries computes the same epsilon to the bit. Invariants: `docs/privacy.md`.
  */
-import { PrivacyAccount } from '@carapace/aggregation';
-import type { BudgetId, Charge, ClientId, PrivacyAnswer, PrivacyEvent, RoundId } from '@carapace/aggregation';
+import { AggregationError, canonicalEvent, PrivacyAccount } from '@carapace/aggregation';
+import type {
+  BudgetId,
+  Charge,
+  ClientId,
+  PrivacyAnswer,
+  PrivacyEvent,
+  RoundId,
+  TaskId,
+  ViewCharge,
+} from '@carapace/aggregation';
 import type { Instant } from './round.ts';
 
 /**
@@ -29,16 +38,21 @@ export interface BudgetTerms {
 /** What one round is charged, fixed before its cohort is selected. */
 export interface RoundCharge {
   readonly budgets: readonly BudgetId[];
+  /** In the view `model`, and in the view `server` too unless that has another. */
   readonly event: PrivacyEvent;
   /** Of the noise as it is drawn from the ideal: paid out of delta. */
   readonly totalVariation: number;
+  /** In the view `server`; null where nothing protects from it. */
+  readonly server?: ViewCharge | null;
+  /** Of correlated noise: the event is that of all rounds of this task together, and counts once however many there are. */
+  readonly covers?: TaskId;
 }
 
 export type LedgerEntry =
   | { readonly kind: 'terms'; readonly budget: BudgetId; readonly terms: BudgetTerms }
   | ({ readonly kind: 'reserve'; readonly round: RoundId } & RoundCharge)
-  /** The sum is about to be opened, with these in it: from here on it is spent, whatever happens. */
-  | { readonly kind: 'commit'; readonly round: RoundId; readonly participants: readonly ClientId[] }
+  /** The sum is about to be opened, with these in it (null: that is a secret): from here on it is spent, whatever happens. */
+  | { readonly kind: 'commit'; readonly round: RoundId; readonly participants: readonly ClientId[] | null }
   /** Nothing was opened, and nothing can be. */
   | { readonly kind: 'release'; readonly round: RoundId; readonly reason: string }
   /** An entry was written and is gone: what it may have led to is spent, beside whatever becomes of the round of that name. */
@@ -50,8 +64,10 @@ export type LedgerEntry =
 
 export interface Charged extends RoundCharge {
   readonly at: Instant;
-  /** Null as long as the round may take in anybody. */
+  /** Null as long as the round may take in anybody, and for good where it is a secret whom it took in. */
   readonly participants: readonly ClientId[] | null;
+  /** Not to be given back. */
+  readonly spent: boolean;
 }
 
 export interface Ledger {
@@ -73,26 +89,33 @@ export function applyEntry(ledger: Ledger, entry: LedgerEntry, at: Instant): Led
       return { ...ledger, budgets: new Map(ledger.budgets).set(entry.budget, entry.terms) };
     case 'reserve': {
       if (ledger.rounds.has(entry.round)) return ledger;
-      const { budgets, event, totalVariation } = entry;
-      return withRound(ledger, entry.round, { budgets, event, totalVariation, at, participants: null });
+      return withRound(ledger, entry.round, { ...chargeIn(entry), at, participants: null, spent: false });
     }
     case 'commit': {
       const reserved = ledger.rounds.get(entry.round);
-      if (reserved === undefined || reserved.participants !== null) return ledger;
-      return withRound(ledger, entry.round, { ...reserved, participants: entry.participants });
+      if (reserved === undefined || reserved.spent) return ledger;
+      return withRound(ledger, entry.round, { ...reserved, participants: entry.participants, spent: true });
     }
     case 'lost': {
-      const { budgets, event, totalVariation, participants } = entry;
-      return { ...ledger, lost: [...ledger.lost, { budgets, event, totalVariation, at, participants }] };
+      // What got lost may have been released again: it is covered by nothing.
+      const { covers: _covers, ...charge } = chargeIn(entry);
+      const { participants } = entry;
+      return { ...ledger, lost: [...ledger.lost, { ...charge, at, participants, spent: true }] };
     }
     case 'release': {
       // What was committed stays spent.
-      if (ledger.rounds.get(entry.round)?.participants !== null) return ledger;
+      if (ledger.rounds.get(entry.round)?.spent !== false) return ledger;
       const rounds = new Map(ledger.rounds);
       rounds.delete(entry.round);
       return { ...ledger, rounds };
     }
   }
+}
+
+/** The charge alone, of an entry or a round. */
+export function chargeIn({ budgets, event, totalVariation, server, covers }: RoundCharge): RoundCharge {
+  const rest = { ...(server !== undefined && { server }), ...(covers !== undefined && { covers }) };
+  return { budgets, event, totalVariation, ...rest };
 }
 
 export interface Spent {
@@ -112,6 +135,10 @@ export type Refusal =
   | { readonly kind: 'unknown'; readonly budget: BudgetId }
   /** It would be charged once for twice. */
   | { readonly kind: 'repeated'; readonly round: RoundId }
+  /** The budget is about the coordinator too, who sees what has no noise yet. */
+  | { readonly kind: 'unprotected'; readonly budget: BudgetId }
+  /** No bound is known for the charge with the neighbours of the budget, or with parameters that follow results. */
+  | { readonly kind: 'unproved'; readonly budget: BudgetId; readonly relation: BudgetTerms['relation'] }
   | { readonly kind: 'exhausted'; readonly budget: BudgetId; readonly epsilon: number; readonly limit: number };
 
 /** Whether a round may be charged: with all that is reserved and spent, every budget that it touches must still hold. */
@@ -119,12 +146,48 @@ export function judgeReservation(ledger: Ledger, round: RoundId, charge: RoundCh
   if (ledger.rounds.has(round)) return { kind: 'refused', why: { kind: 'repeated', round } };
   const unknown = charge.budgets.find((budget) => !ledger.budgets.has(budget));
   if (unknown !== undefined) return { kind: 'refused', why: { kind: 'unknown', budget: unknown } };
+  const objections = charge.budgets.flatMap((budget) => objectionOf(budget, ledger.budgets.get(budget)!, charge) ?? []);
+  if (objections[0] !== undefined) return { kind: 'refused', why: objections[0] };
   const after = applyEntry(ledger, { kind: 'reserve', round, ...charge }, now);
   const spent = charge.budgets.map((budget) => spentOf(after, budget, now)!);
   const over = spent.find(({ epsilon, terms }) => !(epsilon <= terms.epsilon));
   if (over === undefined) return { kind: 'granted', after: spent };
   const { budget, epsilon, terms } = over;
   return { kind: 'refused', why: { kind: 'exhausted', budget, epsilon, limit: terms.epsilon } };
+}
+
+/** Why no epsilon can be told of the charge by a budget's terms, or null. */
+export function objectionOf(
+  budget: BudgetId,
+  { view, relation, delta, mode }: BudgetTerms,
+  charge: RoundCharge,
+): Refusal | null {
+  const seen = seenIn(charge, view);
+  if (seen === null) return { kind: 'unprotected', budget };
+  try {
+    new PrivacyAccount(relation, chargesOf([seen])).epsilon(delta, { engine: engineOf(mode) });
+    return null;
+  } catch (error) {
+    if (error instanceof AggregationError && error.code === 'PRIVACY_EVENT_UNSUPPORTED')
+      return { kind: 'unproved', budget, relation };
+    throw error;
+  }
+}
+
+/** All rounds that one charge covers count as the first of them. */
+function withoutCovered(history: readonly Charged[]): Charged[] {
+  const covered = new Set<string>();
+  return history.filter(({ covers, event }) => {
+    if (covers === undefined) return true;
+    const key = `${covers} ${canonicalEvent(event)}`;
+    const isFirst = !covered.has(key);
+    covered.add(key);
+    return isFirst;
+  });
+}
+
+function engineOf(mode: BudgetTerms['mode']): 'certified' | 'rdp' {
+  return mode === 'planned' ? 'certified' : 'rdp';
 }
 
 /** What a budget stands at, or undefined when there is no such budget. */
@@ -149,7 +212,7 @@ export function roundsLeft(ledger: Ledger, budget: BudgetId, charge: RoundCharge
   if (terms === undefined) return 0;
   const counted = countedIn(ledger, budget, terms, now);
   const histories = terms.view === 'model' ? [counted] : historiesOf(counted);
-  const more: Charged = { ...charge, at: now, participants: null };
+  const more: Charged = { ...charge, at: now, participants: null, spent: false };
   const holds = (rounds: number): boolean =>
     (histories.length === 0 ? [[]] : histories).every((history) => {
       const answer = priceOf([...history, ...new Array<Charged>(rounds).fill(more)], terms);
@@ -198,7 +261,7 @@ function historiesOf(counted: readonly Charged[]): Charged[][] {
   const distinct = new Map<string, Charged[]>();
   for (const history of byClient.values()) {
     const all = [...history, ...open];
-    distinct.set(new PrivacyAccount('zero-out', chargesOf(all)).toText(), all);
+    distinct.set(textOf(all), all);
   }
   return distinct.size === 0 ? [open] : [...distinct.values()];
 }
@@ -210,10 +273,12 @@ const MOST_TURNS = 20;
  * An epsilon that holds with the noise as it is drawn, which costs (1 + e^epsilon) times its total variation out of delta; null when there
  * is none.
  */
-function priceOf(history: readonly Charged[], { relation, delta, mode }: BudgetTerms): PrivacyAnswer | null {
-  const variation = history.reduce((sum, { totalVariation }) => sum + totalVariation, 0);
-  const account = new PrivacyAccount(relation, chargesOf(history));
-  const engine = mode === 'planned' ? 'certified' : 'rdp';
+function priceOf(history: readonly Charged[], { relation, delta, mode, view }: BudgetTerms): PrivacyAnswer | null {
+  const seen = withoutCovered(history).map((charged) => seenIn(charged, view));
+  if (!seen.every((charge) => charge !== null)) return null;
+  const variation = seen.reduce((sum, { totalVariation }) => sum + totalVariation, 0);
+  const account = new PrivacyAccount(relation, chargesOf(seen));
+  const engine = engineOf(mode);
   let answer = account.epsilon(delta, { engine });
   for (let turn = 0; turn < MOST_TURNS; turn++) {
     // A huge epsilon has no exponential: nothing times it is still nothing.
@@ -226,6 +291,17 @@ function priceOf(history: readonly Charged[], { relation, delta, mode }: BudgetT
   return null;
 }
 
-function chargesOf(history: readonly Charged[]): Charge[] {
+function chargesOf(history: readonly ViewCharge[]): Charge[] {
   return history.map(({ event }) => ({ event, count: 1 }));
+}
+
+/** What a charge is in the eyes of a view; null where nothing protects from it. */
+function seenIn(charged: RoundCharge, view: BudgetTerms['view']): ViewCharge | null {
+  return view === 'model' || charged.server === undefined ? charged : charged.server;
+}
+
+/** Equal texts cost the same in the server's view. */
+function textOf(history: readonly Charged[]): string {
+  const seen = history.flatMap((charged) => seenIn(charged, 'server') ?? []);
+  return `${history.length - seen.length}:${new PrivacyAccount('zero-out', chargesOf(seen)).toText()}`;
 }

@@ -1,4 +1,5 @@
 /** From a task to what one of its rounds may do, and when the next one may open. */
+import { privacyOf, rateOf } from '@carapace/aggregation';
 import type { Cohort, Protection, Task } from '@carapace/aggregation';
 import type { Instant, ProtocolPlan, RoundPlan } from './round.ts';
 
@@ -18,7 +19,8 @@ export function planOf(task: Task): RoundPlan {
     reportMs: Math.round(cohort.reportSeconds * 1000),
     graceMs: Math.round(cohort.graceSeconds * 1000),
     workMs: WORK_MS,
-    charged: task.protection.kind !== 'clear' && task.protection.privacy !== null,
+    poisson: cohort.selection?.kind === 'poisson' ? rateOf(cohort.selection) : null,
+    charged: privacyOf(task.protection) !== null,
     protocol: protocolOf(task.protection),
   };
 }

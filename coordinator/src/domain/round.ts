@@ -24,6 +24,11 @@ export interface RoundPlan {
   readonly graceMs: number;
   /** How long aggregation and evaluation may each take before the round is abandoned. */
   readonly workMs: number;
+  /**
+   * Probability of the secret coin that each enrolled client's part hangs on; absent or null where a cohort is drawn from those who wait. Nothing
+   * that is seen outside may hang on how many the coins chose: the round closes at its deadline, with nobody as well, and is published after its grace.
+   */
+  readonly poisson?: number | null;
   /** Whether the round is in the privacy ledger. */
   readonly charged: boolean;
   /** The protocol around the updates; null where there is none. */
@@ -95,6 +100,8 @@ export interface Evaluating extends Running {
   readonly reported: number;
   readonly weights: Digest;
   readonly since: Instant;
+  /** Evaluation, and what is published by it, does not begin sooner. */
+  readonly notBefore?: Instant;
   readonly giveUpAt: Instant;
 }
 
@@ -181,7 +188,7 @@ export type Effect =
   /** What was admitted is what is summed: the set that the survivors confirm. */
   | { readonly kind: 'fix-survivors' }
   | { readonly kind: 'aggregate' }
-  | { readonly kind: 'evaluate'; readonly weights: Digest }
+  | { readonly kind: 'evaluate'; readonly weights: Digest; readonly at: Instant }
   | { readonly kind: 'publish'; readonly weights: Digest; readonly reported: number }
   /** Nothing is expected any more of whoever is outstanding, but for those who are present. */
   | { readonly kind: 'dismiss'; readonly present: readonly ClientId[] };
@@ -270,11 +277,17 @@ function stepOpen(state: Open, event: RoundEvent): Step {
 
 function considerCandidates(state: Open, event: Extract<RoundEvent, { kind: 'candidates' }>): Step {
   const { plan } = state;
+  if (isPoisson(plan)) return select(state, event.waiting, event.now);
   const eligible = capPerSite(sample(event.random, event.waiting, event.waiting.length), plan.perSite);
   if (eligible.length >= plan.cohort) return select(state, eligible.slice(0, plan.cohort), event.now);
   if (event.now < state.selectBy) return unchanged(state);
   if (eligible.length >= plan.minimum) return select(state, eligible, event.now);
   return abandon(state, 'too-few-candidates', event.now);
+}
+
+/** Whether candidates are those whom secret coins chose. */
+export function isPoisson({ poisson }: RoundPlan): boolean {
+  return poisson !== null && poisson !== undefined;
 }
 
 function select(state: Open, cohort: readonly Candidate[], now: Instant): Step {
@@ -337,6 +350,7 @@ function stepCollecting(state: Collecting, event: RoundEvent): Step {
 
 function considerTally(state: Collecting, tally: Tally, now: Instant): Step {
   const { plan } = state;
+  if (isPoisson(plan)) return now >= state.deadline ? close(state, tally.reported, now) : unchanged(state);
   const quorum = tally.reported >= plan.minimum;
   const everyoneWanted = tally.reported >= wanted(state);
   if (quorum && (everyoneWanted || tally.outstanding === 0 || now >= state.deadline)) {
@@ -415,12 +429,14 @@ function stepAggregating(state: Aggregating, event: RoundEvent): Step {
 /** `reported` counts what is in the aggregate: fewer than were admitted when a client was revoked in between. */
 function evaluate(state: Aggregating, weights: Digest, reported: number, now: Instant): Step {
   const { plan } = state;
-  if (reported < plan.minimum) return abandon(state, 'quorum-unreachable', now);
-  const giveUpAt = now + plan.workMs;
+  if (!isPoisson(plan) && reported < plan.minimum) return abandon(state, 'quorum-unreachable', now);
+  // How long a sum takes tells how many are in it: what follows comes at its own time.
+  const notBefore = isPoisson(plan) ? Math.max(now, state.since + plan.graceMs) : now;
+  const giveUpAt = notBefore + plan.workMs;
   return {
-    state: { kind: 'evaluating', plan, reported, weights, since: now, giveUpAt },
+    state: { kind: 'evaluating', plan, reported, weights, since: now, ...(isPoisson(plan) && { notBefore }), giveUpAt },
     effects: [
-      { kind: 'evaluate', weights },
+      { kind: 'evaluate', weights, at: notBefore },
       { kind: 'wake', at: giveUpAt },
     ],
   };

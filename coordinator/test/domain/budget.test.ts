@@ -1,5 +1,5 @@
 /** The privacy ledger as a value: laws over random histories, and the borders of what a budget holds. */
-import { parseBudgetId, parseRoundId, PrivacyAccount } from '@carapace/aggregation';
+import { parseBudgetId, parseRoundId, parseTaskId, PrivacyAccount } from '@carapace/aggregation';
 import type { ClientId, PrivacyEvent, RoundId } from '@carapace/aggregation';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -201,6 +201,87 @@ describe('a reservation', () => {
   test('that costs the whole delta is refused', () => {
     const ledger = ledgerOf([withTerms({ epsilon: 9_999 })]);
     expect(judgeReservation(ledger, round(1), { ...CHARGE, totalVariation: 1 }, 1)).toMatchObject({ kind: 'refused' });
+  });
+});
+
+describe('a charge that has no price in the view of the server', () => {
+  const central: RoundCharge = { ...CHARGE, server: null };
+
+  test('is refused by a budget of that view, and taken by one of the other', () => {
+    const ledger = ledgerOf([withTerms(), { kind: 'terms', budget: OTHER, terms: { ...TERMS, view: 'server' } }]);
+    expect(judgeReservation(ledger, round(1), central, 0)).toMatchObject({ kind: 'granted' });
+    const both = { ...central, budgets: [NAME, OTHER] };
+    expect(judgeReservation(ledger, round(1), both, 0)).toEqual({
+      kind: 'refused',
+      why: { kind: 'unprotected', budget: OTHER },
+    });
+  });
+
+  test('stands at infinity in one that was charged all the same', () => {
+    const entries: LedgerEntry[] = [withTerms({ view: 'server' }), { kind: 'reserve', round: round(1), ...central }];
+    expect(spentOf(ledgerOf(entries), NAME, 1)).toMatchObject({ epsilon: Infinity, rounds: 1 });
+    expect(spentOf(ledgerOf([...entries, commit(1)]), NAME, 1)).toMatchObject({ epsilon: Infinity });
+  });
+
+  test('and one with a price of its own there is charged that', () => {
+    const dearer: RoundCharge = {
+      ...CHARGE,
+      server: { event: { kind: 'gaussian', noiseMultiplier: 1 }, totalVariation: 0 },
+    };
+    const entry: LedgerEntry = { kind: 'reserve', round: round(1), ...dearer };
+    const epsilon = (view: BudgetTerms['view']): number =>
+      spentOf(ledgerOf([withTerms({ view }), entry]), NAME, 1)!.epsilon;
+    expect(epsilon('model')).toBe(epsilonOf(1));
+    expect(epsilon('server')).toBeGreaterThan(1.9 * epsilon('model'));
+    expect(applyEntry(EMPTY_LEDGER, { ...entry, kind: 'lost', participants: null }, 0).lost[0]).toMatchObject(dearer);
+  });
+});
+
+describe('a charge that covers all rounds of a task', () => {
+  const covering: RoundCharge = { ...CHARGE, covers: parseTaskId('t') };
+  const covered = (number: number): LedgerEntry => ({ kind: 'reserve', round: round(number), ...covering });
+  const epsilon = (entries: readonly LedgerEntry[], now = 1): number =>
+    spentOf(ledgerOf([withTerms(), ...entries]), NAME, now)!.epsilon;
+
+  test('counts once, from the first reservation on, and other charges beside it', () => {
+    const entries = [covered(1), commit(1), covered(2), commit(2), covered(3)];
+    for (let count = 1; count <= entries.length; count++) expect(epsilon(entries.slice(0, count))).toBe(epsilonOf(1));
+    expect(epsilon([...entries, reserve(9)])).toBe(epsilonOf(2));
+    const other: LedgerEntry = { kind: 'reserve', round: round(8), ...covering, covers: parseTaskId('u') };
+    expect(epsilon([...entries, other])).toBe(epsilonOf(2));
+  });
+
+  test('is given back only when every round of it was', () => {
+    const release = (number: number): LedgerEntry => ({
+      kind: 'release',
+      round: round(number),
+      reason: 'quorum-not-met',
+    });
+    expect(epsilon([covered(1), release(1)])).toBe(0);
+    expect(epsilon([covered(1), release(1), covered(2)])).toBe(epsilonOf(1));
+    expect(epsilon([covered(1), commit(1), covered(2), release(2)])).toBe(epsilonOf(1));
+  });
+
+  test('counts again for what got lost, which may have been released twice', () => {
+    const lost: LedgerEntry = { kind: 'lost', round: round(1), ...covering, participants: null };
+    expect(epsilon([covered(1), lost, commit(1), covered(2)])).toBe(epsilonOf(2));
+    expect(epsilon([covered(1), lost, lost])).toBe(epsilonOf(3));
+  });
+
+  test('counts as long as any round of it is in the window', () => {
+    const at = (days: number, entry: LedgerEntry, ledger: Ledger): Ledger => applyEntry(ledger, entry, days * DAY);
+    let ledger = at(0, withTerms({ windowDays: 10 }), EMPTY_LEDGER);
+    ledger = at(1, covered(1), ledger);
+    ledger = at(8, covered(2), ledger);
+    expect(spentOf(ledger, NAME, 17 * DAY)!.epsilon).toBe(epsilonOf(1));
+    expect(spentOf(ledger, NAME, 18.5 * DAY)!.epsilon).toBe(0);
+  });
+
+  test('leaves room for its rounds however many', () => {
+    const ledger = ledgerOf([withTerms({ epsilon: epsilonOf(1) }), covered(1), commit(1)]);
+    expect(judgeReservation(ledger, round(2), covering, 1)).toMatchObject({ kind: 'granted' });
+    expect(judgeReservation(ledger, round(2), CHARGE, 1)).toMatchObject({ kind: 'refused' });
+    expect(roundsLeft(ledger, NAME, covering, 1, 50)).toBe(50);
   });
 });
 

@@ -25,6 +25,7 @@ describe('the plan of a task', () => {
       reportMs: 60_500,
       graceMs: 0,
       workMs: 120_000,
+      poisson: null,
       charged: false,
       protocol: null,
     });

@@ -29,6 +29,9 @@ export const PLAN: RoundPlan = {
 /** The same with a protocol of secure aggregation around the updates. */
 export const SECURE: RoundPlan = { ...PLAN, protocol: { by: 'cohort', stepMs: 3_000 } };
 
+/** The same with secret coins. */
+export const POISSON: RoundPlan = { ...PLAN, minimum: 1, cohort: 4, poisson: 0.5 };
+
 /** The same with a second aggregator. */
 export const SHARED: RoundPlan = { ...PLAN, protocol: { by: 'aggregator', stepMs: 3_000 } };
 

@@ -33,6 +33,7 @@ import {
   modelFile,
   newToken,
   serveRecords,
+  bracketWriter,
   SMALL,
   startHouse,
   startTask,
@@ -124,6 +125,11 @@ const ROUTES: Readonly<Record<string, Route>> = {
   'GET /v1/models/:model/versions/:version/model.safetensors': read(
     'auditor',
     () => '/v1/models/small/versions/1/model.safetensors',
+  ),
+  'GET /v1/models/:model/versions/:version/model.onnx': read('auditor', () => '/v1/models/small/versions/1/model.onnx'),
+  'GET /v1/models/:model/channels/:channel/model.onnx': read(
+    'auditor',
+    () => '/v1/models/small/channels/latest/model.onnx',
   ),
   'GET /v1/models/:model/channels/:channel': read('auditor', () => '/v1/models/small/channels/latest'),
   'GET /v1/models/:model/channels/:channel/model.json': read(
@@ -246,7 +252,7 @@ const methodOf = (name: string): string => name.split(' ')[0] ?? '';
 
 beforeAll(async () => {
   const records = await serveRecords();
-  const house = await startHouse({ databaseUrl: records.url, publicModels: 'no' });
+  const house = await startHouse({ databaseUrl: records.url, publicModels: 'no' }, { modelWriter: bracketWriter });
   const makeKey = (role: Role) => house.api.createApiKey({ name: role, role }, 'system');
   const [admin, operator, auditor, revokedKey, spareKey] = [
     await makeKey('admin'),

@@ -28,6 +28,7 @@ import { EngineSocket } from '../../src/adapters/store/embedded/socket.ts';
 import { parseConfig } from '../../src/config.ts';
 import { startCoordinator } from '../../src/main.ts';
 import type { Extras, Running } from '../../src/main.ts';
+import type { ModelWriter } from '../../src/ports.ts';
 
 export interface House extends Running {
   readonly directory: string;
@@ -120,6 +121,14 @@ export function modelFile(
   const values = new Float32Array(layoutOf(tensors).size).map((_, index) => Math.sin(index));
   return concatBytes(safetensorsHeader(tensors, { topology }), new Uint8Array(values.buffer));
 }
+
+/** One piece before each tensor and one after the last; refuses what its topology says it should. */
+export const bracketWriter: ModelWriter = {
+  onnx: ({ topology, tensors }) => {
+    if (topology.includes('Odd')) return Promise.resolve({ unsupported: 'Odd layer7 is a layer that is not compiled' });
+    return Promise.resolve([...tensors.map(({ name }) => utf8(`<${name}>`)), utf8('<end>')]);
+  },
+};
 
 export function taskDocument(name: string, cohort: Record<string, unknown> = {}): Record<string, unknown> {
   return {

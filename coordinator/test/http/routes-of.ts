@@ -10,6 +10,7 @@ export async function routesOf(api: CoordinatorApi): Promise<string[]> {
     clock: systemClock,
     telemetry: createTelemetry('0', { jobs: async () => ({}), clients: async () => ({ active: 0, revoked: 0 }) }),
     emit: () => undefined,
+    modelWriter: null,
     options: {
       name: 'listed',
       version: '0',

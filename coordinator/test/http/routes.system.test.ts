@@ -1,10 +1,11 @@
 /** What each route answers: its good path, its documented refusals, its caching, and that the OpenAPI document says the same. */
-import { layoutOf } from '@carapace/aggregation';
+import { defaultPolicies, layoutOf } from '@carapace/aggregation';
 import type { ModelName } from '@carapace/aggregation';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COORDINATOR_ERRORS } from '../../src/errors.ts';
 import {
   assigned,
+  bracketWriter,
   call,
   chunkDraft,
   enrolled,
@@ -23,7 +24,7 @@ let house: House;
 const FILE = modelFile(SMALL);
 
 beforeAll(async () => {
-  house = await startHouse();
+  house = await startHouse({}, { modelWriter: bracketWriter });
   await house.api.uploadModel('small' as ModelName, FILE, 'system');
 });
 afterAll(() => house.close());
@@ -235,6 +236,56 @@ describe('models as anyone loads them', () => {
         { paths: ['weights.bin'], weights: SMALL.map(({ name, shape }) => ({ name, shape, dtype: 'float32' })) },
       ],
     });
+  });
+
+  test('model.onnx: the pieces of the writer with the weights between them, asked about each time', async () => {
+    const bytes = async (path: string): Promise<Buffer> =>
+      Buffer.from(await (await fetch(`${house.url}${path}`)).arrayBuffer());
+    const weights = await bytes(`${version}/weights.bin`);
+    const wanted = Buffer.concat([
+      Buffer.from('<dense/kernel>'),
+      weights.subarray(0, 24),
+      Buffer.from('<dense/bias>'),
+      weights.subarray(24),
+      Buffer.from('<end>'),
+    ]);
+    for (const path of [`${version}/model.onnx`, '/v1/models/small/channels/latest/model.onnx']) {
+      expect((await bytes(path)).equals(wanted), path).toBe(true);
+      const first = await call(house.url, 'HEAD', path);
+      expect(first.headers.get('content-length')).toBe(String(wanted.length));
+      expect(first.headers.get('cache-control')).toBe('no-cache');
+      const again = await read(path, { 'if-none-match': first.headers.get('etag') ?? '' });
+      expect([again.status, again.text]).toEqual([304, '']);
+    }
+  });
+
+  test('model.onnx of many tensors, in a blob that comes in parts', async () => {
+    const tensors = defaultPolicies(
+      [60_000, 1, 90_000, 2, 16_384].map((size, at) => ({ name: `t${at}`, shape: [size] })),
+    );
+    await house.api.uploadModel('parts' as ModelName, modelFile(tensors), 'system');
+    const path = '/v1/models/parts/versions/1';
+    const weights = Buffer.from(await (await fetch(`${house.url}${path}/weights.bin`)).arrayBuffer());
+    const file = Buffer.from(await (await fetch(`${house.url}${path}/model.onnx`)).arrayBuffer());
+    const parts = layoutOf(tensors).slots.flatMap(({ name, offset, size }) => [
+      Buffer.from(`<${name}>`),
+      weights.subarray(4 * offset, 4 * (offset + size)),
+    ]);
+    expect(file.equals(Buffer.concat([...parts, Buffer.from('<end>')]))).toBe(true);
+  });
+
+  test('model.onnx of a model that cannot be written so, or by a coordinator without a writer', async () => {
+    await house.api.uploadModel('odd' as ModelName, modelFile(SMALL, '{"class_name":"Odd"}'), 'system');
+    const refused = await read('/v1/models/odd/versions/1/model.onnx');
+    expectProblem(refused, 404, 'MODEL_FORMAT_MISSING');
+    expect(refused.json['detail']).toContain('Odd layer7');
+    const plain = await startHouse();
+    try {
+      await plain.api.uploadModel('small' as ModelName, FILE, 'system');
+      expectProblem(await call(plain.url, 'GET', `${version}/model.onnx`, {}), 404, 'MODEL_FORMAT_MISSING');
+    } finally {
+      await plain.close();
+    }
   });
 
   test('ranges', async () => {

@@ -35,7 +35,12 @@ beforeEach(async () => {
   await startTask(house, `uploads-${(rounds += 1)}`);
   round = await assigned(client);
 });
-afterEach(() => house.api.revokeClient(client.id, 'the test is over', 'system'));
+afterEach(async () => {
+  await house.api.revokeClient(client.id, 'the test is over', 'system');
+  // A task goes on, and would take the clients of the next test.
+  for (const { task, status: kept } of await house.api.listTasks())
+    if (kept === 'active') await house.api.stopTask(task.name, 'system');
+});
 
 const status = (update: Update): Promise<Answer> => client.send({ method: 'GET', path: updatePath(update) });
 const queried = (update: Update, query: string, body: Uint8Array = update.bytes): Draft => ({

@@ -105,6 +105,19 @@ export function describeSecagg(store: () => Store): void {
       expect(await store().findAssignment(client)).toBeNull();
     });
 
+    test('the secret of a round is there until the round has ended, and for no other', async () => {
+      const [kept, deleted, ended] = await Promise.all([session(), session(), session()]);
+      for (const [i, round] of [kept, deleted, ended].entries())
+        await store().insertRoundSecret(round, new Uint8Array(32).fill(i));
+      expect(await store().findRoundSecret(ended)).toEqual(new Uint8Array(32).fill(2));
+      await expect(store().insertRoundSecret(kept, new Uint8Array(32).fill(9))).rejects.toThrow();
+      await store().deleteSession(deleted);
+      await store().updateRound(ended, STATES.completed, NOW);
+      await store().deleteEndedSessions();
+      const left = await Promise.all([kept, deleted, ended].map((round) => store().findRoundSecret(round)));
+      expect(left).toEqual([new Uint8Array(32), null, null]);
+    });
+
     test('sessions of rounds that ended are swept, others stay', async () => {
       const [running, ended] = [await session(), await session()];
       await store().updateRound(ended, STATES.abandoned, NOW);

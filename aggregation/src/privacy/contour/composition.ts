@@ -1,4 +1,5 @@
 /** What was done in one direction: each distinct pair with how often, and the cumulant function of the whole. */
+import type { Band } from '../pairs/band.ts';
 import type { LossPair } from '../pairs/loss-pair.ts';
 import { highestLoss } from '../pairs/loss-pair.ts';
 import { Memo } from '../numerics/memo.ts';
@@ -10,8 +11,8 @@ export interface Term {
   readonly key: string;
   readonly pair: LossPair;
   readonly count: number;
-  /** Upper tail of P that cumulants leave out, because it is charged as an infinite loss; none by default. */
-  readonly tail?: number;
+  /** Losses that count; all by default. */
+  readonly band?: Band;
 }
 
 export type Composition = readonly Term[];
@@ -19,8 +20,12 @@ export type Composition = readonly Term[];
 const CUMULANTS = new Memo<Cumulant>(200_000);
 
 /** K(s) of one pair, s > 0. */
-export function cumulantOf({ key, pair, tail = 0 }: Term, s: number): Cumulant {
-  return CUMULANTS.get(`${s}|${tail}|${key}`, () => cumulant(pair, s, tail));
+export function cumulantOf({ key, pair, band }: Term, s: number): Cumulant {
+  return CUMULANTS.get(`${s}|${bandKey(band)}|${key}`, () => cumulant(pair, s, band));
+}
+
+export function bandKey(band: Band | undefined): string {
+  return band === undefined ? '' : `${band.tail}:${band.above ?? ''}:${band.continued ?? false}`;
 }
 
 /** K(s) of the whole, s > 0. */
@@ -35,6 +40,10 @@ export function totalCumulant(composition: Composition, s: number): Cumulant {
   return { value, mean, variance };
 }
 
+export function stepsOf(composition: Composition): number {
+  return composition.reduce((sum, { count }) => sum + count, 0);
+}
+
 /** No loss is above it: that epsilon needs no delta. */
 export function totalHighestLoss(composition: Composition): number {
   return composition.reduce((sum, { pair, count }) => sum + count * highestLoss(pair), 0);
@@ -42,4 +51,9 @@ export function totalHighestLoss(composition: Composition): number {
 
 export function totalInfinite(composition: Composition): number {
   return -Math.expm1(composition.reduce((sum, { pair, count }) => sum + count * Math.log1p(-pair.infinite), 0));
+}
+
+/** Whether the composed loss has a density: one continuous noise is enough. Otherwise delta has kinks, at sums of atoms. */
+export function isSmooth(composition: Composition): boolean {
+  return composition.some(({ pair }) => pair.curves.length > 0 && pair.losses.every((loss) => loss === 0));
 }

@@ -1,4 +1,5 @@
 /** The cumulant function K(s) = log E_P e^{sL} of a pair at real s, with two derivatives. (s = order - 1 gives Renyi divergences.) */
+import type { Band } from '../pairs/band.ts';
 import type { LossPair } from '../pairs/loss-pair.ts';
 import { nodesOf } from './nodes.ts';
 
@@ -12,9 +13,10 @@ export interface Cumulant {
 /** Below it, e^K is computed as 1 plus a sum of terms that are all positive. */
 const SMALL = 0.05;
 
-/** s > 0. The infinite part of the pair is left out, and as much of the upper tail of P as `tail`. */
-export function cumulant(pair: LossPair, s: number, tail = 0): Cumulant {
-  const { losses, logMasses } = nodesOf(pair, { tilt: s, tail });
+/** s > 0. The infinite part of the pair is left out, and what is not in the band. */
+export function cumulant(pair: LossPair, s: number, band: Band = { tail: 0 }): Cumulant {
+  const { losses, logMasses } = nodesOf(pair, { tilt: s, band });
+  if (losses.length === 0) return { value: -Infinity, mean: 0, variance: 0 };
   let top = -Infinity;
   for (let i = 0; i < losses.length; i++) top = Math.max(top, logMasses[i]! + s * losses[i]!);
   let [sum, first] = [0, 0];
@@ -29,7 +31,8 @@ export function cumulant(pair: LossPair, s: number, tail = 0): Cumulant {
     second += Math.exp(logMasses[i]! + s * losses[i]! - top) * (losses[i]! - mean) ** 2;
   }
   const direct = top + Math.log(sum);
-  const value = Math.abs(direct) < SMALL ? smallValue(losses, logMasses, s) : direct;
+  const isWhole = band.above === undefined;
+  const value = isWhole && Math.abs(direct) < SMALL ? smallValue(losses, logMasses, s) : direct;
   return { value, mean, variance: second / sum };
 }
 

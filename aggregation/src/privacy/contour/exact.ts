@@ -1,6 +1,6 @@
 /**
  * The exact value: delta(epsilon) = (1/pi) integral over y > 0 of Re e^{K(c+iy) - (c+iy) epsilon} / ((c+iy)(c+1+iy)) dy by the trapezoid rule
- * (Alghamdi et al. 2023; Zhu, Dong and Wang 2022, section 5). With the step 2 pi / D the rule gives the sum over all whole k of
+ * (Alghamdi et al. 2023; Zhu, Dong and Wang 2022). With the step 2 pi / D the rule gives the sum over all whole k of
  * e^{kcD} delta(epsilon + kD): D is taken so large that only k = 0 counts.
  *
  * Where the integrand falls off slowly (few steps, small sampling probability) the sum is faded out. That smooths the pay-off's kink at
@@ -8,11 +8,11 @@
  */
 import { upperTail } from '../numerics/normal.ts';
 import { narrow } from '../numerics/root.ts';
-import { cumulantOf, totalHighestLoss, totalInfinite } from './composition.ts';
+import { cumulantOf, stepsOf, totalHighestLoss, totalInfinite } from './composition.ts';
 import type { Composition } from './composition.ts';
 import { momentsOnLine } from './moments.ts';
-import { singleStepDelta } from './single-step.ts';
-import { circumference, epsilonNear, saddleAt, saddleForDelta, saddleForEpsilon } from './saddle.ts';
+import { singleStep, singleStepDelta } from './single-step.ts';
+import { circumference, deltaNear, epsilonNear, saddleAt, saddleForDelta, saddleForEpsilon } from './saddle.ts';
 import type { Saddle } from './saddle.ts';
 
 export interface Exact {
@@ -24,8 +24,13 @@ export interface Exact {
 /** Terms taken at first, and at most. */
 const FIRST = 256;
 const MOST = 2 ** 17;
+/** Terms times nodes after which no more are taken: about a second. */
+const MOST_WORK = 4e8;
+const ROUGH_WORK = 5e7;
 /** Change of delta, relative, at which twice as many terms count as the same. */
-const SETTLED = 1e-11;
+const SETTLED = 1e-9;
+/** The same, while the place is looked for. */
+const ROUGH = 1e-3;
 /** e^-depth is what aliases have of the integrand's size. */
 const DEPTH = 36;
 
@@ -35,11 +40,11 @@ export function exactDelta(whole: Composition, epsilon: number): Exact {
   if (epsilon >= totalHighestLoss(whole)) return { value: infinite, change: 0 };
   const only = singleStep(whole);
   if (only !== undefined) return { value: Math.min(1, infinite + singleStepDelta(only, epsilon)), change: 0 };
-  const rough = Math.exp(Math.max(-650, Math.min(0, saddleForEpsilon(whole, epsilon).logDelta)));
+  const rough = deltaNear(whole, epsilon);
   let line = new ContourLine(cutOff(whole, rough), epsilon, rough);
-  const first = line.settle(epsilon).value;
+  const first = line.settle(epsilon, ROUGH).value;
   if (Math.abs(Math.log(first / rough)) > 2) line = new ContourLine(cutOff(whole, first), epsilon, first);
-  const { value, change } = line.settle(epsilon);
+  const { value, change } = line.settle(epsilon, SETTLED);
   return { value: Math.min(1, infinite + value), change };
 }
 
@@ -57,31 +62,32 @@ export function exactEpsilon(whole: Composition, delta: number): Exact {
     const gapAt = (epsilon: number): number => Math.log(singleStepDelta(only, epsilon) / wanted);
     return { value: solve(gapAt, near, Math.max(near, 0.01), highest), change: 0 };
   }
-  for (let pass = 0; ; pass++) {
+  for (let pass = 0; pass < 16; pass++) {
     const line = new ContourLine(composition, near, wanted);
-    const { change } = line.settle(Math.min(near, highest * (1 - 1e-15)));
+    const inside = Math.min(near, highest * (1 - 1e-15));
+    line.settle(inside, pass < 15 ? ROUGH : SETTLED);
     const gapAt = (epsilon: number): number => Math.log(Math.max(line.deltaAt(epsilon), 1e-300) / wanted);
-    const value = solve(gapAt, near, 1 / line.tilt, highest);
-    const moved = Math.abs(value - near) * line.tilt;
-    near = value;
-    if (moved < 0.02 || value === 0 || value === Infinity || pass === 8) {
+    const miss = Math.abs(gapAt(inside));
+    if (miss < NEAR) {
+      const { change } = line.settle(inside, SETTLED);
+      const value = solve(gapAt, near, 1 / line.tilt, highest);
       return { value, change: value > 0 ? change / (line.tilt * value) : 0 };
     }
+    near = solve(gapAt, near, 1 / line.tilt, highest);
+    if (near === 0 || near === Infinity) break;
   }
+  return { value: near, change: 0 };
 }
+
+/** Miss of log delta up to which a line laid for one epsilon serves for another. */
+const NEAR = 0.05;
 
 /** Upper tails that together have less than this part of delta are not looked at. */
 const TAIL_SHARE = 1e-13;
 
 function cutOff(composition: Composition, delta: number): Composition {
-  const steps = composition.reduce((sum, { count }) => sum + count, 0);
-  const tail = 16 ** Math.floor(Math.log2((TAIL_SHARE * delta) / steps) / 4);
-  return composition.map((term) => ({ ...term, tail }));
-}
-
-function singleStep(composition: Composition): Composition[number] | undefined {
-  const [first, ...others] = composition;
-  return others.length === 0 && first?.count === 1 ? first : undefined;
+  const tail = 16 ** Math.floor(Math.log2((TAIL_SHARE * delta) / stepsOf(composition)) / 4);
+  return composition.map((term) => ({ ...term, band: { tail } }));
 }
 
 /** The zero of a falling function of epsilon, within [0, highest]. */
@@ -114,6 +120,7 @@ class ContourLine {
   #im = new Float64Array(0);
   /** The integrand has become negligible by itself: nothing to fade out. */
   #ended = false;
+  #work = 0;
 
   /** @param delta about the one that belongs to epsilon */
   constructor(composition: Composition, epsilon: number, delta: number) {
@@ -136,19 +143,19 @@ class ContourLine {
     return this.#saddle.tilt;
   }
 
-  /** Takes terms until twice as many give the same. */
-  settle(epsilon: number): Exact {
+  /** Takes terms until twice as many give the same, up to `settled`. */
+  settle(epsilon: number, settled: number): Exact {
     if (this.#re.length === 0) this.#extend(FIRST);
     let before = this.deltaAt(epsilon);
     for (;;) {
-      if (this.#ended || this.#re.length >= MOST) {
+      if (this.#ended || this.#re.length >= MOST || this.#work > (settled > SETTLED ? ROUGH_WORK : MOST_WORK)) {
         const value = this.deltaAt(epsilon);
         return { value, change: this.#ended ? 0 : Math.abs(value / before - 1) };
       }
       this.#extend(2 * this.#re.length);
       const value = this.deltaAt(epsilon);
       const change = Math.abs(value / before - 1);
-      if (change < SETTLED) return { value, change };
+      if (change < settled) return { value, change };
       before = value;
     }
   }
@@ -174,8 +181,9 @@ class ContourLine {
     const logAbs = new Float64Array(to - from);
     const phase = new Float64Array(to - from);
     for (const term of this.#composition) {
-      const line = { tilt, step: this.#step, fineBelow: this.#fineBelow, tail: term.tail ?? 0 };
+      const line = { tilt, step: this.#step, fineBelow: this.#fineBelow, band: term.band ?? { tail: 0 } };
       const one = momentsOnLine(term.pair, line, { from, to }, cumulantOf(term, tilt).value);
+      this.#work += one.nodes * logAbs.length;
       for (let i = 0; i < logAbs.length; i++) {
         logAbs[i]! += term.count * one.logAbs[i]!;
         phase[i]! += term.count * one.phase[i]!;

@@ -4,6 +4,7 @@
  * Where the moment is near 1 it is formed as 1 plus E_P[expm1(sL) + s expm1(-L)], so that its T-th power, T up to millions, is as exact as the
  * moment itself; cos - 1 and sin are carried from one k to the next by a rotation written for small angles.
  */
+import type { Band } from '../pairs/band.ts';
 import type { LossPair } from '../pairs/loss-pair.ts';
 import { nodesOf } from './nodes.ts';
 
@@ -11,6 +12,8 @@ export interface LineMoments {
   /** Real part of log E e^{sL} - log E e^{cL}, and its imaginary part. */
   readonly logAbs: Float64Array;
   readonly phase: Float64Array;
+  /** Nodes that stood for the pair. */
+  readonly nodes: number;
 }
 
 /** What is known of the line. */
@@ -19,7 +22,7 @@ export interface Line {
   readonly step: number;
   /** See the demands on nodes. */
   readonly fineBelow: number;
-  readonly tail: number;
+  readonly band?: Band;
 }
 
 /** Largest cumulant at c for which the moment counts as near 1. */
@@ -60,7 +63,7 @@ export function momentsOnLine(
     re[i] = 0.5 * (square > -0.999 ? Math.log1p(square) : Math.log((1 + x) ** 2 + y * y)) - scale;
     im[i] = Math.atan2(y, 1 + x) - (near ? slope * line.step * (range.from + i) : 0);
   }
-  return { logAbs: re, phase: im };
+  return { logAbs: re, phase: im, nodes: nodes.losses.length };
 }
 
 /** Adds weight (e^{i k angle} - 1) for k from `first` on. */

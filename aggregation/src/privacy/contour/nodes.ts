@@ -4,8 +4,10 @@
  * e^{iyL} up to the largest y asked for. Atoms are themselves.
  */
 import { GAUSS_16 } from '../numerics/quadrature.ts';
-import { upperPlace } from '../pairs/curve.ts';
+import { bandOf } from '../pairs/curve.ts';
 import type { Curve } from '../pairs/curve.ts';
+import { atomLimit } from '../pairs/loss-pair.ts';
+import type { Band } from '../pairs/band.ts';
 import type { LossPair } from '../pairs/loss-pair.ts';
 
 export interface Nodes {
@@ -27,15 +29,19 @@ interface Demand {
   readonly oscillation?: number;
   /** Losses above it need not be told apart finely: what is asked of their sum is smooth there. */
   readonly fineBelow?: number;
-  /** Part of P that may be left out at the upper end, where the loss has no bound; 0 by default. */
-  readonly tail?: number;
+  /** Losses that count; all by default. */
+  readonly band?: Band;
 }
+
+const ALL: Band = { tail: 0 };
 
 export function nodesOf(pair: LossPair, demand: Demand): Nodes {
   const losses: number[] = [];
   const logMasses: number[] = [];
+  const { tail, above } = demand.band ?? ALL;
+  const [lowest, highest] = [above === undefined ? -Infinity : atomLimit(pair, above), atomLimit(pair, tail)];
   for (let i = 0; i < pair.losses.length; i++) {
-    if (!(pair.masses[i]! > 0)) continue;
+    if (!(pair.masses[i]! > 0) || pair.losses[i]! <= lowest || pair.losses[i]! > highest) continue;
     losses.push(pair.losses[i]!);
     logMasses.push(Math.log(pair.masses[i]!));
   }
@@ -117,23 +123,17 @@ interface Relevant {
 const FAR = 60;
 
 /** The intervals outside which P, Q and the tilted P are all negligible. */
-function relevant(curve: Curve, { tilt, tail = 0 }: Demand): Relevant {
-  const { from, to } = curve.range;
+function relevant(curve: Curve, { tilt, band = ALL }: Demand): Relevant {
   const distance = curve.greatestCentre - curve.leastCentre;
   const far = curve.noise.upperQuantile(1e-24);
-  const cut = tail > 0 && curve.highest === Infinity ? upperPlace(curve, tail) : Infinity;
-  const limit = Math.min(to, cut);
+  const { from, to } = bandOf(curve, band);
   // A Gaussian tilted by c at a distance d moves by c d.
   const moved = curve.noise.kink ? 0 : tilt * distance;
-  const windows = [
-    {
-      low: Math.max(from, curve.leastCentre - far),
-      high: Math.min(limit, curve.greatestCentre + far + Math.min(FAR, moved)),
-    },
-  ];
+  const low = Math.max(from, curve.leastCentre - far);
+  const windows = [{ low, high: Math.max(low, Math.min(to, curve.greatestCentre + far + Math.min(FAR, moved))) }];
   const peak = curve.greatestCentre + moved;
-  if (moved > FAR && peak - far < limit)
-    windows.push({ low: Math.max(windows[0]!.high, peak - far), high: Math.min(limit, peak + far) });
+  if (moved > FAR && peak - far < to)
+    windows.push({ low: Math.max(windows[0]!.high, peak - far), high: Math.min(to, peak + far) });
   const exponents = [-1, 0, tilt];
   const best = exponents.map(() => -Infinity);
   const scans = windows.map(({ low, high }) => {

@@ -64,12 +64,20 @@ function lowestRung(isReached: (step: number) => boolean): number {
   return step >= HIGHEST ? HIGHEST : firstTrue(step, step + RUNGS, isReached);
 }
 
-/** About what epsilon has that delta: the rung and the one below, joined by a line. */
+/** About what epsilon has that delta: the rung and the one below, joined by a line, and not above their Chernoff bounds. */
 export function epsilonNear(composition: Composition, at: Saddle, logDelta: number): number {
   const below = saddleAt(composition, at.step - 1);
   const share = (logDelta - at.logDelta) / (below.logDelta - at.logDelta);
   const epsilon = at.epsilon + Math.min(1, Math.max(0, share)) * (below.epsilon - at.epsilon);
-  return Math.max(0, Number.isFinite(epsilon) ? epsilon : at.epsilon);
+  const bounds = [at, below].map(({ tilt, cumulant }) => (cumulant.value - logDelta) / tilt);
+  const least = Math.min(...[epsilon, ...bounds].filter((value) => Number.isFinite(value)));
+  return Math.max(0, Number.isFinite(least) ? least : 1);
+}
+
+/** About what delta has that epsilon: the value of the nearest rung, moved there along its contour. Between 1e-282 and 1. */
+export function deltaNear(composition: Composition, epsilon: number): number {
+  const { tilt, logDelta, epsilon: own } = saddleForEpsilon(composition, epsilon);
+  return Math.exp(Math.max(-650, Math.min(0, logDelta + tilt * (own - epsilon))));
 }
 
 /**

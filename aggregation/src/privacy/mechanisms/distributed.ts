@@ -15,6 +15,7 @@ import type { DescribedPart, MechanismDescription, NoiseKind } from './descripti
 import { granularity, roundedNormPolynomials, wrapProbability } from './granularity.ts';
 import { l1Bound } from './integer-norm.ts';
 import { LONGEST_VECTOR } from './lattice/kernel.ts';
+import { Memo } from '../numerics/memo.ts';
 import { isAtLeast, product } from './rational-arithmetic.ts';
 import { rotationWidth } from './rotation.ts';
 
@@ -147,19 +148,17 @@ export function describeDistributed(plan: DistributedPlan): MechanismDescription
   return { model: 'distributed', noise, floor, parts, totalVariation };
 }
 
-/** Tables are made once for each plan. */
-const noises = new WeakMap<DistributedPlan, { readonly values: IntegerNoise; readonly bit: IntegerNoise | null }>();
+/** Made once for each variance: a round makes its plan anew, and a table takes longer than all that is drawn from it. */
+const NOISES = new Memo<IntegerNoise>(8);
 
-export function noisesOf(plan: DistributedPlan): { readonly values: IntegerNoise; readonly bit: IntegerNoise | null } {
-  const known = noises.get(plan);
-  if (known !== undefined) return known;
-  const make = plan.noise === 'skellam' ? skellam : discreteGaussian;
-  const made = {
-    values: make(plan.localVariance),
-    bit: plan.clipBit === null ? null : make(plan.clipBit.localVariance),
-  };
-  noises.set(plan, made);
-  return made;
+export function noisesOf({ noise, localVariance, clipBit }: DistributedPlan): {
+  readonly values: IntegerNoise;
+  readonly bit: IntegerNoise | null;
+} {
+  const make = noise === 'skellam' ? skellam : discreteGaussian;
+  const of = (variance: Rational): IntegerNoise =>
+    NOISES.get(`${noise} ${variance.numerator}/${variance.denominator}`, () => make(variance));
+  return { values: of(localVariance), bit: clipBit === null ? null : of(clipBit.localVariance) };
 }
 
 function multiplierSquared({ noiseMultiplier, bitDeviation }: DistributedSettings): Rational {

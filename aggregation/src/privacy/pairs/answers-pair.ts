@@ -2,7 +2,7 @@
 import { atomPair } from './loss-pair.ts';
 import type { LossPair } from './loss-pair.ts';
 
-/** The pair that dominates everything with that epsilon and delta (Kairouz, Oh and Viswanath 2015, section 3). */
+/** The pair that dominates everything with that epsilon and delta (Kairouz, Oh and Viswanath 2015). */
 export function epsilonDeltaPair(epsilon: number, delta: number): LossPair {
   const share = (1 - delta) / (1 + Math.exp(-epsilon));
   const masses = [share, (1 - delta) / (1 + Math.exp(epsilon))];

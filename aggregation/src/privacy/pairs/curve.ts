@@ -4,6 +4,7 @@
  */
 import { UNIT } from '../numerics/normal.ts';
 import type { Noise } from './noise.ts';
+import type { Band } from './band.ts';
 import { logMean } from './shift-mixture.ts';
 import type { ShiftMixture } from './shift-mixture.ts';
 
@@ -177,9 +178,12 @@ export class Curve {
   }
 }
 
-/** Above it P has at most `tail`. */
-export function upperPlace(curve: Curve, tail: number): number {
-  return Math.min(curve.range.to, curve.greatestCentre + curve.noise.upperQuantile(tail));
+/** The places of a band; of a curve whose loss has a bound all belong to the lowest band. */
+export function bandOf(curve: Curve, { tail, above }: Band): { readonly from: number; readonly to: number } {
+  const { from, to } = curve.range;
+  if (curve.highest < Infinity) return above === undefined ? { from, to } : { from: to, to };
+  const placeOf = (mass: number): number => Math.min(to, curve.greatestCentre + curve.noise.upperQuantile(mass));
+  return { from: above === undefined ? from : Math.max(from, placeOf(above)), to: tail > 0 ? placeOf(tail) : to };
 }
 
 function weightAt(centre: number, centres: readonly number[], weights: readonly number[]): number {

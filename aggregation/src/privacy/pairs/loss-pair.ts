@@ -1,6 +1,6 @@
 /**
  * A dominating pair (P, Q): no two neighbouring inputs give outputs with a larger hockey-stick divergence at any order (Zhu, Dong and
- * Wang 2022, definition 7). Their composition is dominated by the product of the pairs (theorem 10 there), so nothing else about a
+ * Wang 2022). Their composition is dominated by the product of the pairs, so nothing else about a
  * mechanism needs to be known.
  */
 import type { Curve } from './curve.ts';
@@ -39,4 +39,22 @@ export function curvePair(
   masses: readonly number[] = [],
 ): LossPair {
   return { losses: Float64Array.from(losses), masses: Float64Array.from(masses), curves, infinite: 0, spacing: null };
+}
+
+/** By pair: losses of the atoms, highest first, and P's mass from there on up. */
+const TAILS = new WeakMap<LossPair, { readonly losses: Float64Array; readonly above: Float64Array }>();
+
+/** A loss above which the atoms have at most `tail` of P together. */
+export function atomLimit(pair: LossPair, tail: number): number {
+  if (tail <= 0) return Infinity;
+  let sorted = TAILS.get(pair);
+  if (sorted === undefined) {
+    const order = Array.from(pair.losses.keys()).sort((a, b) => pair.losses[b]! - pair.losses[a]!);
+    let sum = 0;
+    const above = Float64Array.from(order, (i) => (sum += pair.masses[i]!));
+    sorted = { losses: Float64Array.from(order, (i) => pair.losses[i]!), above };
+    TAILS.set(pair, sorted);
+  }
+  const first = sorted.above.findIndex((mass) => mass > tail);
+  return first < 0 ? Infinity : sorted.losses[first]!;
 }

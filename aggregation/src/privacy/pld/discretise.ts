@@ -6,8 +6,10 @@
  * Rounding errors keep the dominance because each goes the safe way: P is rounded up, the share of the lower end down.
  */
 import { UNIT } from '../numerics/normal.ts';
-import { upperPlace } from '../pairs/curve.ts';
+import { bandOf } from '../pairs/curve.ts';
 import type { CellMasses, Curve, Edge } from '../pairs/curve.ts';
+import { atomLimit } from '../pairs/loss-pair.ts';
+import type { Band } from '../pairs/band.ts';
 import type { LossPair } from '../pairs/loss-pair.ts';
 
 /** Where the losses may lie, and how finely they are to be told apart. */
@@ -18,8 +20,8 @@ export interface Lattice {
   readonly tilt: number;
   /** log E_P e^{cL}. */
   readonly logMoment: number;
-  /** P-mass of the upper tail that may be charged as an infinite loss. */
-  readonly tail: number;
+  /** Losses that count. */
+  readonly band: Band;
   /** Part of the composed E e^{cL} that delta is made of; the rest cancels. Cells must be finer where it is small. */
   readonly relevance: number;
 }
@@ -41,8 +43,9 @@ const LOWER_TAIL = 1e-24;
 const LARGE_LOSS = 600;
 
 export function discretise(pair: LossPair, lattice: Lattice): Discretised {
-  const out: Output = { indices: [], masses: [], infinite: pair.infinite * (1 + 8 * UNIT), extreme: 0 };
-  placeAtoms(pair, lattice.spacing, out);
+  const isLowest = lattice.band.above === undefined;
+  const out: Output = { indices: [], masses: [], infinite: isLowest ? pair.infinite * (1 + 8 * UNIT) : 0, extreme: 0 };
+  placeAtoms(pair, lattice, out);
   for (const curve of pair.curves) placeCurve(curve, lattice, out);
   return { ...out, lossError: 64 * UNIT * (1 + out.extreme) };
 }
@@ -55,12 +58,19 @@ interface Output {
   extreme: number;
 }
 
-function placeAtoms({ losses, masses }: LossPair, spacing: number, out: Output): void {
+function placeAtoms(pair: LossPair, { spacing, band }: Lattice, out: Output): void {
+  const { losses, masses } = pair;
+  const lowest = band.above === undefined ? -Infinity : atomLimit(pair, band.above);
+  const highest = atomLimit(pair, band.tail);
   // Probabilities of integer noise are sums over their neighbours: their errors grow with how many there are.
   const inflation = 1 + (64 + 2 * losses.length) * UNIT;
   for (let i = 0; i < losses.length; i++) {
     const mass = masses[i]! * inflation;
-    if (!(mass > 0)) continue;
+    if (!(mass > 0) || losses[i]! <= lowest) continue;
+    if (losses[i]! > highest) {
+      if (band.continued !== true) out.infinite += mass;
+      continue;
+    }
     const loss = losses[i]! + 8 * UNIT * Math.abs(losses[i]!);
     const low = Math.floor(loss / spacing);
     const upper = Math.min(1, Math.max(0, Math.expm1(low * spacing - loss) / Math.expm1(-spacing)) + 8 * UNIT);
@@ -71,27 +81,35 @@ function placeAtoms({ losses, masses }: LossPair, spacing: number, out: Output):
 }
 
 function placeCurve(curve: Curve, lattice: Lattice, out: Output): void {
-  const { from, to } = curve.range;
-  const { spacing } = lattice;
-  const top = upperPlace(curve, lattice.tail);
+  const { spacing, band } = lattice;
+  const { from, to } = bandOf(curve, band);
+  if (from >= to) return;
+  const isLowest = band.above === undefined;
   const bottom = Math.max(from, curve.leastCentre - curve.noise.upperQuantile(LOWER_TAIL));
-  const last = Math.ceil(Math.min(curve.highest, curve.lossAt(top)) / spacing);
-  const first = Math.min(last - 1, Math.floor(Math.max(curve.lowest, curve.lossAt(bottom)) / spacing));
-  const highEdge = curve.edgeAt(curve.placeOf(last * spacing, top));
-  const lowEdge = curve.edgeAt(curve.placeOf(first * spacing, bottom));
-  const below = cellOf(curve, curve.edgeAt(from), lowEdge);
-  out.indices.push(first);
-  out.masses.push(below.p + below.pError);
-  const above = cellOf(curve, highEdge, curve.edgeAt(to));
-  if (highEdge.x < to) {
-    // A loss that is bounded is rounded up to its bound; otherwise the tail counts as if it revealed everything.
-    if (Number.isFinite(curve.highest)) {
+  const top = Math.min(to, curve.greatestCentre + curve.noise.upperQuantile(boundedTail(curve, lattice)));
+  const [lowEdge, highEdge] = [curve.edgeAt(bottom), curve.edgeAt(curve.highest < Infinity ? top : to)];
+  const first = Math.floor(curve.lossAt(bottom) / spacing);
+  const last = Math.max(first + 1, Math.ceil(curve.lossAt(highEdge.x) / spacing));
+  if (isLowest && bottom > curve.range.from) {
+    const below = cellOf(curve, curve.edgeAt(curve.range.from), lowEdge);
+    out.indices.push(first);
+    out.masses.push(below.p + below.pError);
+  }
+  if (highEdge.x < curve.range.to) {
+    const above = cellOf(curve, highEdge, curve.edgeAt(curve.range.to));
+    if (curve.highest < Infinity) {
       out.indices.push(Math.ceil(curve.highest / spacing));
       out.masses.push(above.p + above.pError);
-    } else out.infinite += above.p + above.pError;
+    } else if (band.continued !== true) out.infinite += above.p + above.pError;
   }
   out.extreme = Math.max(out.extreme, Math.abs(first * spacing), Math.abs(last * spacing));
   new Cutter(curve, lattice, out).cut({ index: first, edge: lowEdge }, { index: last, edge: highEdge });
+}
+
+/** Where a loss is bounded its last part is rounded up to the bound: so much of P that it does not show under the tilt either. */
+function boundedTail({ highest }: Curve, { tilt, logMoment, relevance }: Lattice): number {
+  if (highest === Infinity) return LOWER_TAIL;
+  return Math.max(1e-300, Math.min(LOWER_TAIL, 1e-10 * relevance * Math.exp(Math.min(0, logMoment - tilt * highest))));
 }
 
 function cellOf(curve: Curve, low: Edge, high: Edge): CellMasses {
@@ -128,7 +146,11 @@ class Cutter {
     if (width > 1 && this.#error(high.index, width) > SHARE * this.#lattice.relevance) {
       const index = low.index + Math.floor(width / 2);
       const near = (low.edge.x + high.edge.x) / 2;
-      const place = this.#curve.placeOf(index * this.#lattice.spacing, near);
+      // The ends of the band need not lie on the lattice, so a place between them might.
+      const place = Math.min(
+        high.edge.x,
+        Math.max(low.edge.x, this.#curve.placeOf(index * this.#lattice.spacing, near)),
+      );
       const middle = { index, edge: this.#curve.edgeAt(place) };
       this.cut(low, middle);
       this.cut(middle, high);

@@ -28,8 +28,8 @@ export interface ComposedSpectrum {
   readonly lossError: number;
 }
 
-/** An upper bound on delta(epsilon) of everything that was composed. Not above 1. */
-export function deltaAt(spectrum: ComposedSpectrum, epsilon: number): number {
+/** An upper bound on delta(epsilon) of everything composed that has a finite loss. */
+export function finiteDelta(spectrum: ComposedSpectrum, epsilon: number): number {
   const { size, spacing: h, tilt, frequencies, re, im } = spectrum;
   const shifted = epsilon - spectrum.lossError;
   const first = Math.floor(shifted / h) + 1;
@@ -51,5 +51,5 @@ export function deltaAt(spectrum: ComposedSpectrum, epsilon: number): number {
   const rounding = size1 * (16 + Math.log2(2 + frequencies.length)) * UNIT;
   const value = (Math.max(0, sum) + rounding + spectrum.error) / size;
   const relative = spectrum.relativeError + 8 * UNIT * (8 + Math.abs(spectrum.logMoment) + Math.abs(tilt * first * h));
-  return Math.min(1, value * Math.exp(scale + relative) + spectrum.infinite);
+  return value * Math.exp(scale + relative);
 }

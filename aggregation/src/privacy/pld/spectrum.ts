@@ -14,6 +14,8 @@ export interface TiltedSpectrum {
   /** The error is the sum of a part that is at most `eachError` in every coefficient and one whose 2-norm, over all, is at most `normError`. */
   readonly eachError: number;
   readonly normError: number;
+  /** P without tilt, of the finite losses. */
+  readonly mass: number;
   readonly infinite: number;
   readonly lossError: number;
 }
@@ -50,7 +52,8 @@ export function tiltedSpectrum(parts: Discretised, lattice: Lattice, { size, apa
   }
   const { infinite, lossError } = parts;
   const logMoment = lattice.logMoment + Math.log(total);
-  return { logMoment, logAbs, phase, logError, eachError, normError, infinite, lossError };
+  const mass = parts.masses.reduce((sum, value) => sum + value, 0);
+  return { logMoment, logAbs, phase, logError, eachError, normError, mass, infinite, lossError };
 }
 
 interface Mass {

@@ -2,7 +2,7 @@
 import type { DistributedDiscreteGaussian, SkellamVector } from '../events/event.ts';
 import type { RenyiCurve } from './convert.ts';
 
-/** Agarwal, Kairouz and Liu 2021, theorem 3.5 with the scale made explicit. */
+/** Agarwal, Kairouz and Liu 2021, the bound for vectors with the scale made explicit. */
 export function skellamRenyi({ scale, deviation, l1, l2 }: SkellamVector): RenyiCurve {
   const variance = deviation ** 2;
   return (order) => {

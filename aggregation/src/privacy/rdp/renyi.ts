@@ -72,7 +72,7 @@ function sampledRenyi(event: Sampleable, probability: number, relation: Relation
   return sameBothWays(poissonAmplified(probability, plain), true);
 }
 
-/** min(eps, KL - eps^2/8 + a eps^2 / 8), KL the most that a loss within an interval of length eps can have (Cesar and Rogers 2021, lemma 3.2). */
+/** min(eps, KL - eps^2/8 + a eps^2 / 8), KL the most that a loss within an interval of length eps can have (Cesar and Rogers 2021). */
 export function boundedRangeRenyi(epsilon: number): RenyiCurve {
   const ratio = epsilon / -Math.expm1(-epsilon);
   const leading = epsilon < 1e-2 ? epsilon ** 2 / 8 - epsilon ** 4 / 576 : ratio - 1 - Math.log(ratio);

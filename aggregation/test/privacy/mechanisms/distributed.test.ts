@@ -19,6 +19,7 @@ import { seededRandom } from '@carapace/crypto/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { boundedIntegers } from '../../../src/privacy/mechanisms/distributed-client.ts';
+import { noisesOf } from '../../../src/privacy/mechanisms/distributed.ts';
 
 const SEED = rotationSeed(new Uint8Array(32).fill(9));
 const DIMENSION = 3000;
@@ -241,6 +242,19 @@ describe('the integer facts', () => {
     expect(() => addNoiseShare(plan, { clip: 1, seed: new Uint8Array(16) }, updateOf(1), seededRandom(1))).toThrow(
       /MECHANISM_PARAMETERS/,
     );
+  });
+});
+
+describe('tables', () => {
+  const planOf = (change: Partial<DistributedSettings>): DistributedPlan => planDistributed(settings(change));
+
+  test('of equal plans are made once; another kind or variance has its own', () => {
+    const { values } = noisesOf(planOf({}));
+    expect(noisesOf(planOf({})).values).toBe(values);
+    expect(noisesOf(planOf({ noise: 'discrete-gaussian' })).values.kind).toBe('discrete-gaussian');
+    const other = planOf({ floor: 13 });
+    expect(noisesOf(other).values.parameter).toEqual(other.localVariance);
+    expect(values.parameter).toEqual(planOf({}).localVariance);
   });
 });
 

@@ -1,4 +1,5 @@
 /** What the rules that turn operators into ONNX nodes work on. Images are [b, c, h, w] there: a value is known in either order, or both. */
+import { unsupported } from '../plan/config.ts';
 import { constantOf } from '../plan/graph.ts';
 import { sizeOf } from '../plan/operators.ts';
 import type { Operator, OperatorKind, Shape, Value } from '../plan/operators.ts';
@@ -10,8 +11,41 @@ export interface Emission {
   readonly rows: Map<Value, string>;
   /** By value of rank 4: its name with the channels before the pixels. */
   readonly planes: Map<Value, string>;
-  /** Where the largest numbers of a pooled value were. */
-  readonly indices: Map<Value, string>;
+  /** Where the largest numbers of a pooled value were; null when nothing asks. */
+  readonly indices: Map<Value, string> | null;
+  /**
+   * Null for a batch of the plan's own size. Otherwise the size that stands for whatever batch the graph will be given: sizes that
+   * it divides grow with the batch, no other size of the plan is as large.
+   */
+  readonly batch: number | null;
+}
+
+export function openEmission(
+  onnx: OnnxGraph,
+  indices: 'indices' | 'no indices',
+  batch: number | null = null,
+): Emission {
+  return { onnx, rows: new Map(), planes: new Map(), indices: indices === 'indices' ? new Map() : null, batch };
+}
+
+/** Sizes as a reshape takes them: one may be what is left over. */
+export function sizes(emission: Emission, shape: Shape): readonly number[] {
+  const open = shape.filter((length) => growsWithBatch(emission, length)).length;
+  if (open > 1) throw unsupported('a shape with the batch in two sizes is not written for any batch');
+  return shape.map((length) => (growsWithBatch(emission, length) ? -1 : length));
+}
+
+/** Sizes to which one of shape `from` is repeated: 1 leaves a size as it is. */
+export function repeats(emission: Emission, from: Shape, shape: Shape): readonly number[] {
+  return shape.map((length, axis) => {
+    if (!growsWithBatch(emission, length)) return length;
+    if (from[axis] !== length) throw unsupported('what is the same for each example of any batch is not written out');
+    return 1;
+  });
+}
+
+export function growsWithBatch({ batch }: Emission, length: number): boolean {
+  return batch !== null && length % batch === 0;
 }
 
 export interface Context {
@@ -40,18 +74,20 @@ export function rowsOf(emission: Emission, value: Value): string {
   return name;
 }
 
-function made({ onnx, planes }: Emission, value: Value): string {
+function made(emission: Emission, value: Value): string {
+  const { onnx, planes } = emission;
   const number = constantOf(value);
   if (number !== null)
-    return sizeOf(value.shape) === 1 ? onnx.float([number], value.shape) : filled(onnx, number, value.shape);
+    return sizeOf(value.shape) === 1 ? onnx.float([number], value.shape) : filled(emission, number, value.shape);
   const plane = planes.get(value);
   if (plane === undefined) throw new RangeError(`${value.operator.kind} is used before it is computed`);
-  if (isFlat(value.shape)) return onnx.node('Reshape', [plane, onnx.ints(value.shape)]);
+  if (isFlat(value.shape)) return onnx.node('Reshape', [plane, onnx.ints(sizes(emission, value.shape))]);
   return onnx.node('Transpose', [plane], { perm: TO_ROWS });
 }
 
-function filled(onnx: OnnxGraph, value: number, shape: Shape): string {
-  return onnx.node('Expand', [onnx.float([value], []), onnx.ints(shape)]);
+function filled(emission: Emission, value: number, shape: Shape): string {
+  const { onnx } = emission;
+  return onnx.node('Expand', [onnx.float([value], []), onnx.ints(repeats(emission, [], shape))]);
 }
 
 /** A value of rank 4 with its channels before its pixels. */
@@ -61,7 +97,7 @@ export function planesOf(emission: Emission, value: Value): string {
   const { onnx } = emission;
   const rows = rowsOf(emission, value);
   const name = isFlat(value.shape)
-    ? onnx.node('Reshape', [rows, onnx.ints(planeShape(value.shape))])
+    ? onnx.node('Reshape', [rows, onnx.ints(sizes(emission, planeShape(value.shape)))])
     : onnx.node('Transpose', [rows], { perm: TO_PLANES });
   emission.planes.set(value, name);
   return name;

@@ -160,7 +160,7 @@ function overlaps({ size, strides }: Window): boolean {
 
 const maxPoolInput: EmissionRule<'max-pool-input'> = ({ emission, onnx, operator: { window }, value, inputs }) => {
   const [, y, dy] = inputs as [Value, Value, Value];
-  const at = emission.indices.get(y)!;
+  const at = emission.indices!.get(y)!;
   const shape = planeShape(value.shape);
   const by = planesOf(emission, dy);
   if (!overlaps(window)) {
@@ -231,9 +231,10 @@ export const imageRules: {
   'depthwise-input': depthwiseInput,
   'depthwise-filter': depthwiseFilter,
   'max-pool': ({ emission, onnx, operator: { window }, value, inputs: [x] }) => {
-    const [result, at] = onnx.nodes('MaxPool', [planesOf(emission, x!)], 2, attributes(window));
-    emission.planes.set(value, result!);
-    emission.indices.set(value, at!);
+    const { planes, indices } = emission;
+    const [result, at] = onnx.nodes('MaxPool', [planesOf(emission, x!)], indices === null ? 1 : 2, attributes(window));
+    planes.set(value, result!);
+    indices?.set(value, at!);
   },
   'max-pool-input': maxPoolInput,
   'average-pool': ({ emission, onnx, operator: { window }, value, inputs: [x] }) => {

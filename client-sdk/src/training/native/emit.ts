@@ -3,7 +3,7 @@ import { constantOf } from '../plan/graph.ts';
 import { EPSILON, sameShape, sizeOf } from '../plan/operators.ts';
 import type { BinaryFunction, OperatorKind, Shape, UnaryFunction, Value } from '../plan/operators.ts';
 import { imageRules } from './emit-images.ts';
-import { inPlanes, planesOf, rowsOf, TO_PLANES } from './emission.ts';
+import { inPlanes, planesOf, repeats, rowsOf, sizes, TO_PLANES } from './emission.ts';
 import type { Context, Emission, EmissionRule, Site } from './emission.ts';
 import type { OnnxGraph } from './onnx.ts';
 import { TYPE } from './onnx.ts';
@@ -87,10 +87,13 @@ function operand(emission: Emission, value: Value): string {
 }
 
 /** Whether two lists of sizes are one when a constant was taken as one number. */
-function shaped({ onnx }: Emission, name: string, value: Value): string {
+function shaped(emission: Emission, name: string, value: Value): string {
+  const { onnx } = emission;
   const whole = value.inputs.some((input) => constantOf(input) === null && sameShape(input.shape, value.shape));
   const repeated = value.inputs.filter((input) => constantOf(input) !== null).some((input) => sizeOf(input.shape) > 1);
-  return !whole && repeated ? onnx.node('Expand', [name, onnx.ints(value.shape)]) : name;
+  if (whole || !repeated) return name;
+  const from = value.inputs.find((input) => constantOf(input) === null)?.shape ?? [];
+  return onnx.node('Expand', [name, onnx.ints(repeats(emission, from, value.shape))]);
 }
 
 function isRelu(value: Value): boolean {
@@ -110,7 +113,7 @@ function reduce({ emission, onnx, value, inputs: [x] }: Context, axes: readonly 
       ? onnx.node('ReduceMax', [name], { axes: along, keepdims })
       : onnx.node('ReduceSum', [name, onnx.ints(along)], { keepdims });
   const done = plain || (!planes && into === value);
-  emission.rows.set(into, done ? result : onnx.node('Reshape', [result, onnx.ints(into.shape)]));
+  emission.rows.set(into, done ? result : onnx.node('Reshape', [result, onnx.ints(sizes(emission, into.shape))]));
 }
 
 function matmul({ emission, onnx, operator: { transposeA, transposeB }, value, inputs: [a, b] }: Site<'matmul'>): void {
@@ -195,7 +198,9 @@ const RULES: { readonly [K in OperatorKind]: EmissionRule<K> } = {
   matmul,
   sum: (site) => reduce(site, site.operator.axes),
   max: (site) => reduce(site, site.operator.axes),
-  broadcast: inRows(({ onnx, value }, [x]) => onnx.node('Expand', [x!, onnx.ints(value.shape)])),
+  broadcast: inRows(({ emission, onnx, value, inputs: [source] }, [x]) =>
+    onnx.node('Expand', [x!, onnx.ints(repeats(emission, source!.shape, value.shape))]),
+  ),
   reshape: (site) => {
     const { emission, onnx, value, inputs } = site;
     const [source] = inputs as [Value];
@@ -204,7 +209,7 @@ const RULES: { readonly [K in OperatorKind]: EmissionRule<K> } = {
       reduce({ emission, onnx, value: source, inputs: source.inputs }, source.operator.axes, value);
       return;
     }
-    emission.rows.set(value, onnx.node('Reshape', [rowsOf(emission, source), onnx.ints(value.shape)]));
+    emission.rows.set(value, onnx.node('Reshape', [rowsOf(emission, source), onnx.ints(sizes(emission, value.shape))]));
   },
   transpose: inRows(({ onnx, operator: { order } }, [x]) => onnx.node('Transpose', [x!], { perm: order })),
   slice: inRows(({ onnx, operator: { begin }, value, inputs: [source] }, [x]) => {

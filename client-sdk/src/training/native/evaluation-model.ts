@@ -1,8 +1,7 @@
 /** An evaluation plan as an ONNX model: features and weights in, outputs out. */
 import type { EvaluationPlan } from '../plan/plan.ts';
 import { emitValue } from './emit.ts';
-import { rowsOf } from './emission.ts';
-import type { Emission } from './emission.ts';
+import { openEmission, rowsOf } from './emission.ts';
 import { modelBytes, OnnxGraph, TYPE } from './onnx.ts';
 import { name } from './training-model.ts';
 
@@ -12,7 +11,7 @@ export function outputName(index: number): string {
 
 export function evaluationModel(plan: EvaluationPlan): Uint8Array {
   const onnx = new OnnxGraph('e');
-  const emission: Emission = { onnx, rows: new Map(), planes: new Map(), indices: new Map() };
+  const emission = openEmission(onnx, 'no indices');
   plan.features.forEach((value, index) => emission.rows.set(value, name.feature(index)));
   const weights = plan.values.filter(({ operator }) => operator.kind === 'parameter');
   const named = weights.map((value) => ({

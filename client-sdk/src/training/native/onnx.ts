@@ -1,9 +1,10 @@
 /** ONNX graphs, built node by node and written as the bytes of a model (`onnx.proto`, IR version 8, operator set 17). */
-import { message } from './protobuf.ts';
+import { join, message, varint } from './protobuf.ts';
 import type { Field } from './protobuf.ts';
 
 const IR_VERSION = 8;
 const OPERATOR_SET = 17;
+const PRODUCER = 'carapace';
 
 export const TYPE = { float: 1, int64: 7, boolean: 9 } as const;
 type ElementType = (typeof TYPE)[keyof typeof TYPE];
@@ -104,7 +105,7 @@ export class OnnxGraph {
     return message([
       ...live.toReversed().map(({ bytes }): Field => [1, bytes]),
       [2, `${this.#prefix}graph`],
-      ...[...this.#constants.values()].map((constant): Field => [5, constant]),
+      ...[...this.#constants].filter(([name]) => asked.has(name)).map(([, constant]): Field => [5, constant]),
       ...inputs.map((value): Field => [11, valueInfo(value)]),
       ...outputs.map((value): Field => [12, valueInfo(value)]),
     ]);
@@ -112,17 +113,43 @@ export class OnnxGraph {
 }
 
 export function modelBytes(graph: Uint8Array): Uint8Array {
-  return message([
-    [1, IR_VERSION],
-    [7, graph],
-    [
-      8,
-      message([
-        [1, ''],
-        [2, OPERATOR_SET],
-      ]),
-    ],
+  return message([...modelFields(), [7, graph]]);
+}
+
+/**
+ * A model with its weights in it, in pieces between which the weights' bytes (little-endian float32) belong: piece i comes before
+ * weight i, the last one after all of them. The weights need not be in memory, and a large model is sent as it is read.
+ */
+export function modelPieces(
+  graph: Uint8Array,
+  weights: readonly { readonly name: string; readonly shape: readonly number[] }[],
+): Uint8Array[] {
+  const heads = weights.map(({ name, shape }) => {
+    const bytes = 4 * shape.reduce((size, length) => size * length, 1);
+    const fields = message([...shape.map((length): Field => [1, length]), [2, TYPE.float], [8, name]]);
+    const data = join([tag(9), varint(bytes)]);
+    return { head: join([tag(5), varint(fields.length + data.length + bytes), fields, data]), bytes };
+  });
+  const length = heads.reduce((sum, { head, bytes }) => sum + head.length + bytes, graph.length);
+  const front = join([message([...modelFields(), [2, PRODUCER]]), tag(7), varint(length), graph]);
+  const [first = new Uint8Array(), ...rest] = heads.map(({ head }) => head);
+  return weights.length === 0 ? [front] : [join([front, first]), ...rest, new Uint8Array()];
+}
+
+function modelFields(): Field[] {
+  const set = message([
+    [1, ''],
+    [2, OPERATOR_SET],
   ]);
+  return [
+    [1, IR_VERSION],
+    [8, set],
+  ];
+}
+
+/** Of a field with a length. */
+function tag(field: number): Uint8Array {
+  return varint((field << 3) | 2);
 }
 
 function attribute(name: string, value: Attributes[string]): Uint8Array {

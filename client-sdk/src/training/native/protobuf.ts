@@ -15,7 +15,7 @@ function encode(number: number, value: FieldValue): Uint8Array[] {
 }
 
 /** Negative numbers take the ten bytes of their 64-bit complement. */
-function varint(value: number | bigint): Uint8Array {
+export function varint(value: number | bigint): Uint8Array {
   let rest = BigInt.asUintN(64, BigInt(value));
   const bytes: number[] = [];
   while (rest > 127n) {
@@ -25,7 +25,7 @@ function varint(value: number | bigint): Uint8Array {
   return Uint8Array.from([...bytes, Number(rest)]);
 }
 
-function join(parts: readonly Uint8Array[]): Uint8Array {
+export function join(parts: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let offset = 0;
   for (const part of parts) {

@@ -6,7 +6,7 @@ import type { Value } from '../plan/operators.ts';
 import type { Slot, TrainingPlan } from '../plan/plan.ts';
 import type { StepForm } from '../settings.ts';
 import { emitValue } from './emit.ts';
-import { rowsOf } from './emission.ts';
+import { openEmission, rowsOf } from './emission.ts';
 import type { Emission } from './emission.ts';
 import { modelBytes, OnnxGraph, TYPE } from './onnx.ts';
 import type { GraphValue } from './onnx.ts';
@@ -107,7 +107,7 @@ function stepGraph(plan: TrainingPlan, form: StepForm, limit: number, uniform: r
   const inner = (of: string): string => `s_${of}`;
   const carried = carriedNames(plan, form);
   const inside = (of: string): string => (carried.some((value) => value.name === of) ? inner(of) : of);
-  const emission: Emission = { onnx, rows: new Map(), planes: new Map(), indices: new Map() };
+  const emission = openEmission(onnx, 'indices');
   const at = (of: string): string => onnx.node('Gather', [of, inner('step')], { axis: 0 });
   plan.features.forEach((value, index) => emission.rows.set(value, at(name.feature(index))));
   plan.labels.forEach((value, index) => emission.rows.set(value, at(name.label(index))));

@@ -73,7 +73,7 @@ function dependents(graph: Graph, by: readonly Value[], last: number): Set<Value
  * A sum. Products that share their shape, such as those of a recurrent kernel's steps, become one over all their rows; parts that
  * were cut side by side, such as its gates and steps, are joined instead of added with zeros around them.
  */
-function accumulated(graph: Graph, parts: readonly Value[]): Value {
+export function accumulated(graph: Graph, parts: readonly Value[]): Value {
   const tiled = joinedTiles(graph, parts);
   if (tiled !== null) return tiled;
   const products = parts.filter(isRowProduct);

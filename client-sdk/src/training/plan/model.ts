@@ -30,6 +30,7 @@ interface Asked extends ModelWeight {
 interface Building {
   readonly graph: Graph;
   readonly training: boolean;
+  readonly perExample: boolean;
   readonly asked: Asked[];
   readonly byLayer: Map<Layer, Value[]>;
   readonly assigned: Map<Value, Value>;
@@ -37,12 +38,13 @@ interface Building {
 }
 
 /** @throws ClientError `MODEL_UNSUPPORTED`, naming the layer */
-export function buildModel(topology: Topology, batch: number, training: boolean): ModelGraph {
+export function buildModel(topology: Topology, batch: number, training: boolean, perExample = false): ModelGraph {
   const graph = new Graph();
   const inputs = topology.inputs.map(({ shape }, index) => graph.feature(index, [batch, ...shape]));
   const building: Building = {
     graph,
     training,
+    perExample,
     asked: [],
     byLayer: new Map(),
     assigned: new Map(),
@@ -96,7 +98,7 @@ function applyLayer(
 }
 
 function layerCall(
-  { graph, training, asked, byLayer, assigned, penalties }: Building,
+  { graph, training, perExample, asked, byLayer, assigned, penalties }: Building,
   layer: Layer,
   inputs: readonly Value[],
   place: readonly number[],
@@ -110,6 +112,7 @@ function layerCall(
     config: layer.config,
     inputs,
     training,
+    perExample,
     weight: (name: string, shape: Shape, trainable = true) => {
       const at = next++;
       const shared = kept[at];

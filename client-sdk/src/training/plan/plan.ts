@@ -58,8 +58,8 @@ export function trainingPlan(
   batch: number,
   limit: number | null = null,
 ): TrainingPlan {
-  if (limit !== null) for (const layer of topology.layers) refusePerExample(layer.className, layer.config.label);
-  const model = buildModel(topology, batch, true);
+  if (limit !== null) refusePerExample(topology);
+  const model = buildModel(topology, batch, true, limit !== null);
   const { graph, outputs, assigned } = model;
   const labels = outputs.map(({ shape }, index) => graph.label(index, labelShape(loss, shape)));
   const losses = outputs.map((output, at) => lossOf(graph, loss, output, labels[at]!));

@@ -34,13 +34,14 @@ export async function openTfjsEngine(): Promise<TfjsEngine> {
 }
 
 async function load(tf: typeof Tf, spec: ModelSpec): Promise<Trainer> {
-  const model = await buildModel(tf, spec);
+  const model = await layersModel(tf, spec.topology);
   const layout = layoutOf(spec.tensors);
   checkWeights(model, spec);
   return new TfjsTrainer(tf, model, layout.slots, spec.loss);
 }
 
-async function buildModel(tf: typeof Tf, { topology }: ModelSpec): Promise<Tf.LayersModel> {
+/** @throws ClientError `MODEL_UNSUPPORTED` */
+export async function layersModel(tf: typeof Tf, topology: string): Promise<Tf.LayersModel> {
   try {
     return await tf.loadLayersModel({
       load: () => Promise.resolve({ modelTopology: JSON.parse(topology) as object, format: 'layers-model' }),

@@ -1,18 +1,19 @@
 /**
- * Makes the wasm backend of TensorFlow.js 4.22 train: the gradient kernels it lacks, the slow ones replaced by compositions of its
- * fast ones (only its non-transposed matmul and convolution go through XNNPACK), and those that are wrong.
+ * Makes the wasm backend of TensorFlow.js 4.22 train: the gradient kernels it lacks or has slow are computed by the portable back end
+ * (only the stock matmul and convolution of operands that are not transposed go through XNNPACK), and those that are wrong are mended.
  *
- * The traps that are mended: convolutions that come out as zeros (`same-padding.ts`), and `_FusedMatMul` with transposed or batched
- * operands, which adds the bias once per block of 48 along the inner dimension. Composing transpose and plain product avoids that
- * path; batched operands are computed without the fusion.
+ * The traps that are mended: convolutions that come out as zeros (`same-padding.ts`), pooled gradients below zero
+ * (`window-gradients.ts`), and `_FusedMatMul` with transposed or batched operands, which adds the bias once per block of 48 along the
+ * inner dimension. Composing transpose and plain product avoids that path; batched operands are computed without the fusion.
  * The trap that is avoided: XNNPACK keeps a packed copy of the right operand by tensor id, so a tensor is never written in place.
  */
 import type * as Tf from '@tensorflow/tfjs';
 import type { KernelConfig, KernelFunc, TensorInfo } from '@tensorflow/tfjs-core';
-import { convolutionGradients } from './convolution-gradients.ts';
+import { compiledKernel } from './compiled-kernels.ts';
 import { registerCpuFallbacks } from './cpu-fallback.ts';
 import { samePadding } from './same-padding.ts';
-import type { Attributes, Inputs, Kernel, Kernels, WasmBackend } from './wasm-backend.ts';
+import type { Attributes, Call, Inputs, Kernel, Kernels, WasmBackend } from './wasm-backend.ts';
+import { windowGradients } from './window-gradients.ts';
 
 export function registerKernels(tf: typeof Tf): void {
   const kernels: Kernels = {
@@ -34,10 +35,8 @@ export function registerKernels(tf: typeof Tf): void {
   };
   productKernels(kernels);
   samePadding(kernels);
-  convolutionGradients(kernels);
+  windowGradients(kernels);
   kernels.set('UnsortedSegmentSum', segmentSum);
-  // Wrong in 4.22: the gradient of a largest number below zero goes to the corner of the image.
-  tf.unregisterKernel('MaxPoolGrad', 'wasm');
   registerCpuFallbacks(tf);
 }
 
@@ -65,8 +64,22 @@ function productKernels({ get, set }: Kernels): void {
       return output;
     };
   };
-  set('BatchMatMul', untransposed(product));
+  set('BatchMatMul', either(isTurned, turnedProduct, untransposed(product)));
   set('_FusedMatMul', untransposed(unbatchedFusion(get, product, fused)));
+}
+
+/** The products of a backward pass: the stock kernel takes a path without SIMD for them. */
+const turnedProduct = compiledKernel('BatchMatMul', ['a', 'b'], (graph, [a, b], attrs) =>
+  graph.matmul(a!, b!, { transposeA: attrs['transposeA'] === true, transposeB: attrs['transposeB'] === true }),
+);
+
+function isTurned({ inputs: { a, b }, attrs }: Call): boolean {
+  const turned = attrs['transposeA'] === true || attrs['transposeB'] === true;
+  return turned && a?.shape.slice(0, -2).join() === b?.shape.slice(0, -2).join();
+}
+
+function either(which: (call: Call) => boolean, first: Kernel, second: Kernel): Kernel {
+  return (call) => (which(call) ? first(call) : second(call));
 }
 
 /** XNNPACK takes one matrix at a time; anything batched is product, then bias, then activation. */

@@ -11,12 +11,13 @@ export interface WasmBackend {
 
 export type Inputs = Readonly<Record<string, TensorInfo | undefined>>;
 export type Attributes = Readonly<Record<string, unknown>>;
-/** A kernel as these files call and define it. */
-export type Kernel = (call: {
+export interface Call {
   readonly inputs: Inputs;
   readonly backend: WasmBackend;
   readonly attrs: Attributes;
-}) => TensorInfo;
+}
+/** A kernel as these files call and define it. */
+export type Kernel = (call: Call) => TensorInfo;
 
 export interface Kernels {
   readonly tf: typeof Tf;

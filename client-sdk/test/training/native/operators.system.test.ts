@@ -1,8 +1,7 @@
 /** The ONNX nodes against the interpreter: every operator, its gradients with it, as ONNX Runtime computes them. */
 import { describe, expect, test } from 'vitest';
 import { emitValue } from '../../../src/training/native/emit.ts';
-import { rowsOf } from '../../../src/training/native/emission.ts';
-import type { Emission } from '../../../src/training/native/emission.ts';
+import { openEmission, rowsOf } from '../../../src/training/native/emission.ts';
 import { modelBytes, OnnxGraph, TYPE } from '../../../src/training/native/onnx.ts';
 import { gradients } from '../../../src/training/plan/gradients.ts';
 import { Graph } from '../../../src/training/plan/graph.ts';
@@ -20,7 +19,7 @@ async function runGraph(
 ): Promise<Float32Array[]> {
   const { InferenceSession, Tensor } = runtime!;
   const onnx = new OnnxGraph('t');
-  const emission: Emission = { onnx, rows: new Map(), planes: new Map(), indices: new Map() };
+  const emission = openEmission(onnx, 'indices');
   const inputs = values.filter(({ operator }) => operator.kind === 'feature');
   const named = (value: Value): string => `x${value.operator.kind === 'feature' ? value.operator.index : ''}`;
   for (const value of inputs) emission.rows.set(value, named(value));

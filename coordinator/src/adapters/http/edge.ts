@@ -4,7 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { CoordinatorApi } from '../../app/api.ts';
 import type { Listener } from '../../app/happenings.ts';
-import type { Clock } from '../../ports.ts';
+import type { Clock, ModelWriter } from '../../ports.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { FailedAttempts } from './failed-attempts.ts';
 
@@ -36,6 +36,7 @@ export interface EdgeParts {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly emit: Listener;
+  readonly modelWriter: ModelWriter | null;
   readonly options: ServerOptions;
 }
 

@@ -81,9 +81,8 @@ function problemOf(error: CoordinatorError, instance: string, retryAfterMs: unkn
 function asCoordinatorError(error: unknown): CoordinatorError {
   if (error instanceof CoordinatorError) return error;
   if (error instanceof AggregationError) {
-    return new CoordinatorError(error.code === 'TASK_INVALID' ? 'TASK_INVALID' : 'REQUEST_INVALID', error.message, {
-      cause: error,
-    });
+    const kept = error.code === 'TASK_INVALID' || error.code === 'PRIVACY_UNPROVED';
+    return new CoordinatorError(kept ? error.code : 'REQUEST_INVALID', error.message, { cause: error });
   }
   if (error instanceof CryptoError) return new CoordinatorError('REQUEST_INVALID', error.message, { cause: error });
   return isFastifyError(error)

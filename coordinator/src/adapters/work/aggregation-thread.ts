@@ -1,8 +1,7 @@
 /** Runs aggregation in one worker thread, started with the first job and again after it failed. */
 import { Worker } from 'node:worker_threads';
-import type { Digest } from '@carapace/aggregation';
 import { CoordinatorError } from '../../errors.ts';
-import type { AggregationInput, AggregationWork, OpeningInput } from '../../ports.ts';
+import type { Aggregated, AggregationInput, AggregationWork, OpeningInput } from '../../ports.ts';
 
 export type Work =
   | { readonly kind: 'aggregate'; readonly input: AggregationInput }
@@ -11,7 +10,7 @@ export type Work =
 export type WorkRequest = Work & { readonly id: number };
 
 /** Null only of `open`. */
-export type Result = { readonly weights: Digest; readonly examples: number } | null;
+export type Result = Aggregated | null;
 
 export type WorkReply =
   { readonly id: number; readonly result: Result } | { readonly id: number; readonly error: string };

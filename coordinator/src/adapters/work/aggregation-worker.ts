@@ -1,6 +1,8 @@
 /** The thread in which updates are summed: megabytes of arithmetic that must not stop the HTTP loop. */
 import { parentPort, workerData } from 'node:worker_threads';
 import {
+  CentrallyNoisyMean,
+  clearNoisePlan,
   contextOf,
   decodeMaskedInput,
   decodeSession,
@@ -10,6 +12,8 @@ import {
   lanesOf,
   layoutOf,
   maskOf,
+  MatrixNoisySum,
+  matrixPlanOf,
   noisePlan,
   openNoisyMean,
   openShares,
@@ -19,6 +23,7 @@ import {
   WeightedSum,
 } from '@carapace/aggregation';
 import type {
+  ClearUpdate,
   DequantisedMean,
   Digest,
   LaneFormat,
@@ -53,10 +58,10 @@ function perform(request: WorkRequest): Promise<Result> {
 
 async function open(input: OpeningInput): Promise<Result> {
   const summed = await (input.order.kind === 'masks' ? openMasks(input.order) : openShared(input.order));
-  const opened = summed && meanOf(summed, input.protection);
+  const opened = summed && meanOf(summed, input);
   if (opened === undefined) return null;
   const weights = await publishable(input, layoutOf(input.tensors), opened.mean);
-  return { weights, examples: opened.weight };
+  return { weights, examples: opened.weight, noiseState: null };
 }
 
 /** Lane sums, and what they were counted with. */
@@ -71,11 +76,11 @@ interface Summed {
 
 function meanOf(
   { lanes, inputs, context, quantiser, format, cohort }: Summed,
-  protection: OpeningInput['protection'],
+  { protection, secret }: Pick<OpeningInput, 'protection' | 'secret'>,
 ): DequantisedMean | undefined {
   if (protection.kind === 'clear' || protection.privacy === null) return dequantise(lanes, inputs, quantiser, format);
   const plan = noisePlan(protection, protection.privacy, cohort, format.values);
-  const mean = openNoisyMean(plan, protection.privacy, context, lanes, inputs, format);
+  const mean = openNoisyMean(plan, protection.privacy, context, lanes, inputs, format, secret);
   return mean && { mean, weight: inputs };
 }
 
@@ -114,21 +119,62 @@ function countedWith(
   return { quantiser, format, cohort: { clients: cohort.length, minimumSurvivors } };
 }
 
-/** One update in memory at a time, in the order given, which is that of the client ids. */
 async function aggregate(input: AggregationInput): Promise<Result> {
   const layout = layoutOf(input.tensors);
+  const { mean, weight, state } = await meanIn(input, layout);
+  // The state first: weights that are there without it would be of a step that nothing can follow.
+  const noiseState = state === null ? null : await updates.put(state);
+  return { weights: await publishable(input, layout, mean), examples: weight, noiseState };
+}
+
+interface Mean extends DequantisedMean {
+  /** Of correlated noise, after the step. */
+  readonly state: Uint8Array | null;
+}
+
+async function meanIn(input: AggregationInput, layout: Layout): Promise<Mean> {
+  if (input.noiseState !== undefined) return matrixMean(input, layout, input.noiseState);
+  const mean = await (input.secret === null ? plainMean(input, layout) : centralMean(input, layout));
+  return { ...mean, state: null };
+}
+
+/** Weighted by examples; by nothing where each update has noise of its own. */
+async function plainMean(input: AggregationInput, layout: Layout): Promise<DequantisedMean> {
   const sum = new WeightedSum(layout.size);
+  for await (const { delta, examples } of updatesOf(input, layout)) sum.accumulate(delta, examples);
+  return { mean: sum.mean(), weight: sum.weight };
+}
+
+/** A sum of integers, with the coordinator's noise on it before it is anything else. */
+async function centralMean(input: AggregationInput, layout: Layout): Promise<DequantisedMean> {
+  const plan = clearNoisePlan(input.protection, layout.size);
+  if (!plan || !input.protection.privacy || input.secret === null) throw new Error('a secret, but no noise to draw');
+  const sum = new CentrallyNoisyMean(plan, input.protection.privacy);
+  for await (const { delta } of updatesOf(input, layout)) sum.add(delta);
+  return { mean: sum.open(input.secret, input.over ?? sum.count), weight: sum.count };
+}
+
+/** A step of noise that is correlated over rounds. */
+async function matrixMean(input: AggregationInput, layout: Layout, before: Digest | null): Promise<Mean> {
+  const { protection, secret, over } = input;
+  const plan = protection.privacy && matrixPlanOf(protection.privacy, layout.size);
+  if (!plan || !protection.privacy || secret === null || over === null)
+    throw new Error('a state of noise, but no step to take from it');
+  const sum = new MatrixNoisySum(plan, protection.privacy);
+  for await (const { delta } of updatesOf(input, layout)) sum.add(delta);
+  const { mean, state } = sum.open(before === null ? null : await updates.get(before), secret, over);
+  return { mean: Float64Array.from(mean), weight: sum.count, state };
+}
+
+/** One in memory at a time, in the order given, which is that of the client ids. */
+async function* updatesOf(input: AggregationInput, layout: Layout): AsyncGenerator<ClearUpdate> {
+  const { round, base, maxExamples } = input;
+  const expected = { round, base, layout, maxExamples, privacy: input.protection.privacy ?? null };
   for (const digest of input.updates) {
-    const verdict = judgeClearUpdate(await updates.get(digest), {
-      round: input.round,
-      base: input.base,
-      layout,
-      maxExamples: input.maxExamples,
-    });
+    const verdict = judgeClearUpdate(await updates.get(digest), expected);
     if (verdict.kind === 'refused') throw new Error(`the admitted update ${digest} no longer passes: ${verdict.why}`);
-    sum.accumulate(verdict.update.delta, verdict.update.examples);
+    yield verdict.update;
   }
-  return { weights: await publishable(input, layout, sum.mean()), examples: sum.weight };
 }
 
 /** The server's step from the base, as a durable blob. */

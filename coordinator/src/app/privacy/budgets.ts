@@ -1,9 +1,10 @@
 /** Privacy budgets in the life of rounds: charged before a cohort is selected, spent when a sum is about to be opened, given back when none can be. */
-import { eventOf, layoutOf, planOfTask, totalVariationOf } from '@carapace/aggregation';
+import { layoutOf, matrixOf, parseRoundId, privacyOf, roundChargeOf } from '@carapace/aggregation';
 import type { BudgetId, ClientId, RoundId, Task } from '@carapace/aggregation';
-import { judgeReservation, mayReplace, roundsLeft, spentOf } from '../../domain/budget.ts';
+import { judgeReservation, mayReplace, objectionOf, roundsLeft, spentOf } from '../../domain/budget.ts';
 import type { BudgetTerms, Refusal, RoundCharge, Spent, Verdict } from '../../domain/budget.ts';
-import type { Instant, RoundState } from '../../domain/round.ts';
+import { isPoisson } from '../../domain/round.ts';
+import type { Instant, RoundPlan, RoundState } from '../../domain/round.ts';
 import { CoordinatorError } from '../../errors.ts';
 import type { Records, VersionRecord } from '../../ports.ts';
 import type { Actor } from '../api.ts';
@@ -47,26 +48,36 @@ export class Budgets {
     if (to.kind === 'abandoned') {
       // From `unmasking` on a sum may have been opened: it stays spent.
       const opened = from.kind === 'unmasking' || from.kind === 'aggregating' || from.kind === 'evaluating';
-      if (!opened) await this.#append(records, { kind: 'release', round, reason: to.reason }, now);
+      // The coordinator has each update as soon as it comes, where it has noise of its own and nothing hides it.
+      const seen = from.kind === 'collecting' && (await isSeenSingly(records, round));
+      if (seen) await this.#commit(records, round, from.plan, now);
+      else if (!opened) await this.#append(records, { kind: 'release', round, reason: to.reason }, now);
       return;
     }
     const closes = from.kind === 'collecting' && to.kind !== 'collecting';
-    if (closes)
-      await this.#append(records, { kind: 'commit', round, participants: await reportersOf(records, round) }, now);
+    if (closes) await this.#commit(records, round, from.plan, now);
+  }
+
+  async #commit(records: Records, round: RoundId, plan: RoundPlan, now: Instant): Promise<void> {
+    const participants = isPoisson(plan) ? null : await participantsOf(records, round);
+    await this.#append(records, { kind: 'commit', round, participants }, now);
   }
 
   /** What a version says of the privacy that it was made with; null without any. */
   async statement(records: Records, task: Task, base: VersionRecord, now: Instant): Promise<PrivacyStatement | null> {
     const charge = chargeOf(task, base);
-    if (charge === null || task.protection.kind === 'clear' || task.protection.privacy === null) return null;
-    const { noise, noiseMultiplier, clip, colluding } = task.protection.privacy;
+    const privacy = privacyOf(task.protection);
+    if (charge === null || privacy === null) return null;
+    const { placement, noise, noiseMultiplier, clip, colluding, matrix = null } = privacy;
     const ledger = await this.ledger.peek(records);
     const budgets = charge.budgets.map((budget) => {
       const { terms, epsilon, rounds } = spentOf(ledger, budget, now)!;
       const { delta, relation, view } = terms;
       return { budget, epsilon, delta, relation, view, rounds };
     });
-    return { unit: 'client', noise, noiseMultiplier, clip, colluding, event: charge.event, budgets };
+    const server = charge.server === null ? 'unprotected' : 'protected';
+    const mechanism = { placement, noise, noiseMultiplier, clip, colluding, ...(matrix && { matrix }) };
+    return { unit: 'client', ...mechanism, event: charge.event, server, budgets };
   }
 
   async setTerms(budget: BudgetId, terms: BudgetTerms, actor: Actor): Promise<Spent> {
@@ -102,15 +113,19 @@ export class Budgets {
     const now = this.#ctx.clock.now();
     return charge.budgets.map((budget) => ({
       budget,
-      roundsLeft: roundsLeft(ledger, budget, charge, now, MOST_ROUNDS),
+      roundsLeft: roundsLeft(ledger, budget, charge, now, matrixOf(task.protection)?.steps ?? MOST_ROUNDS),
     }));
   }
 
-  /** @throws CoordinatorError `BUDGET_NOT_FOUND` for a task that names a budget that is not there */
-  async require(task: Task): Promise<void> {
-    const { protection } = task;
-    if (protection.kind === 'clear' || protection.privacy === null) return;
-    for (const budget of protection.privacy.budgets) await this.show(budget);
+  /** @throws CoordinatorError `BUDGET_NOT_FOUND` for a task that names a budget that is not there, `BUDGET_VIEW` for one that it cannot be charged to */
+  async require(task: Task, base: VersionRecord): Promise<void> {
+    const charge = chargeOf(task, base);
+    for (const budget of charge?.budgets ?? []) {
+      const { terms } = await this.show(budget);
+      const why = charge && objectionOf(budget, terms, charge);
+      if (why !== null)
+        throw new CoordinatorError(why.kind === 'unprotected' ? 'BUDGET_VIEW' : 'PRIVACY_UNPROVED', refusalText(why));
+    }
   }
 
   /** An operator takes the ledger as it is, after a backup was restored. */
@@ -130,10 +145,17 @@ export class Budgets {
 
 /** What every round of a task is charged; null for one without privacy. */
 export function chargeOf(task: Task, base: VersionRecord): RoundCharge | null {
-  const plan = planOfTask(task, layoutOf(base.tensors).size);
-  if (plan === null || task.protection.kind === 'clear' || task.protection.privacy === null) return null;
-  const { budgets } = task.protection.privacy;
-  return { budgets, event: eventOf(plan), totalVariation: totalVariationOf(plan) };
+  const privacy = privacyOf(task.protection);
+  const charge = roundChargeOf(task, layoutOf(base.tensors).size);
+  if (privacy === null || charge === null) return null;
+  const { model, server } = charge;
+  // Said only where it is another: most rounds cost the same in both views.
+  return {
+    budgets: privacy.budgets,
+    ...model,
+    ...(server !== model && { server }),
+    ...(charge.once && { covers: task.name }),
+  };
 }
 
 /** For people: why a round was not opened. */
@@ -143,17 +165,30 @@ export function refusalText(why: Refusal): string {
       return `the budget ${why.budget} is not set`;
     case 'repeated':
       return `${why.round} is in the privacy ledger already`;
+    case 'unprotected':
+      return `the budget ${why.budget} is about the coordinator too, but with central noise the coordinator sees what has none yet`;
+    case 'unproved':
+      return `no bound is proved for a round of the task under the relation ${why.relation} of the budget ${why.budget}`;
     case 'exhausted':
       return `a further round would take the budget ${why.budget} to epsilon ${why.epsilon.toFixed(4)}, of ${why.limit}`;
   }
 }
 
-function isCharged(state: RoundState): boolean {
+function isCharged(state: RoundState): state is Extract<RoundState, { plan: RoundPlan }> {
   return 'plan' in state && state.plan.charged;
 }
 
-async function reportersOf(records: Records, round: RoundId): Promise<ClientId[]> {
+/** Whose update is in the sum; or, where the coordinator sees each as it comes, whoever may have sent a part of one. */
+async function participantsOf(records: Records, round: RoundId): Promise<ClientId[]> {
   const participants = await records.listParticipants(round);
+  const all = await isSeenSingly(records, round);
   // A client that was revoked since has its update in the sum all the same.
-  return participants.filter(({ status }) => status === 'reported' || status === 'revoked').map(({ client }) => client);
+  return participants
+    .filter(({ status }) => all || status === 'reported' || status === 'revoked')
+    .map(({ client }) => client);
+}
+
+async function isSeenSingly(records: Records, round: RoundId): Promise<boolean> {
+  const protection = (await records.findTask(parseRoundId(round).task))?.task.protection;
+  return protection?.kind === 'clear' && protection.privacy?.placement === 'local';
 }

@@ -4,7 +4,7 @@
  */
 import { parsePrivacyEvent } from '@carapace/aggregation';
 import { DOMAINS, sha256Hex, utf8 } from '@carapace/crypto';
-import { applyEntry, EMPTY_LEDGER } from '../../domain/budget.ts';
+import { applyEntry, chargeIn, EMPTY_LEDGER } from '../../domain/budget.ts';
 import type { Ledger, LedgerEntry } from '../../domain/budget.ts';
 import type { Instant } from '../../domain/round.ts';
 import { CoordinatorError } from '../../errors.ts';
@@ -123,12 +123,12 @@ function lostBy(entry: LedgerEntry, { rounds }: Ledger): LedgerEntry | null {
     case 'lost':
       return entry;
     case 'reserve':
-      return { ...entry, kind: 'lost', participants: null };
+      // A sum is opened after a commit, which would be there instead; what covers many rounds is not charged again for a round that never was.
+      return entry.covers === undefined ? { ...entry, kind: 'lost', participants: null } : null;
     case 'commit': {
       const reserved = rounds.get(entry.round);
       if (reserved === undefined) return null;
-      const { budgets, event, totalVariation } = reserved;
-      return { kind: 'lost', round: entry.round, budgets, event, totalVariation, participants: entry.participants };
+      return { kind: 'lost', round: entry.round, ...chargeIn(reserved), participants: entry.participants };
     }
   }
 }
@@ -162,7 +162,13 @@ export function replay(
 function readEntry({ sequence, entry }: LedgerRecord): LedgerEntry {
   const read = JSON.parse(entry) as LedgerEntry;
   if (!['terms', 'reserve', 'commit', 'release', 'lost'].includes(read.kind)) throw broken(sequence);
-  return read.kind === 'reserve' || read.kind === 'lost' ? { ...read, event: parsePrivacyEvent(read.event) } : read;
+  if (read.kind !== 'reserve' && read.kind !== 'lost') return read;
+  const { event, server } = read;
+  return {
+    ...read,
+    event: parsePrivacyEvent(event),
+    ...(server && { server: { ...server, event: parsePrivacyEvent(server.event) } }),
+  };
 }
 
 async function caughtUp(

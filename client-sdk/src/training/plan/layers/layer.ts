@@ -10,6 +10,8 @@ export interface LayerCall {
   readonly inputs: readonly Value[];
   /** Batch statistics and dropout in training, moving statistics otherwise. */
   readonly training: boolean;
+  /** Gradients are clipped example by example: where a weight meets several rows of an example they lie side by side. */
+  readonly perExample: boolean;
   /** A weight of the layer by its name; asked for in the order of `layer.getWeights()`, trainable ones first. */
   readonly weight: (name: string, shape: Shape, trainable?: boolean) => Value;
   /** A weight takes this value at the end of the step: moving statistics. */

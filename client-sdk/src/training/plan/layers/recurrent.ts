@@ -105,8 +105,7 @@ function unrolled(call: LayerCall, cell: Cell, x: Value): Value[] {
   penalise(call, 'kernel_regularizer', kernel);
   penalise(call, 'recurrent_regularizer', recurrent);
   const masked = dropout(call, config.number('dropout', 0), [batch, 1, width])?.(x) ?? x;
-  const rows = graph.reshape(timeFirst(graph, masked), [time * batch, width]);
-  const inputs = graph.reshape(withBias(call, graph.matmul(rows, kernel)), [time, batch, cell.gates * units]);
+  const inputs = contributions(call, masked, kernel);
   const site: CellSite = {
     graph,
     kernel: recurrent,
@@ -123,6 +122,17 @@ function unrolled(call: LayerCall, cell: Cell, x: Value): Value[] {
     outputs.push(states[0]!);
   }
   return outputs;
+}
+
+/** What the input adds to every step, [time, batch, columns of the kernel]. */
+function contributions(call: LayerCall, x: Value, kernel: Value): Value {
+  const { graph } = call;
+  const [batch, time, width] = x.shape as [number, number, number];
+  const columns = kernel.shape[1]!;
+  const product = (ordered: Value): Value =>
+    withBias(call, graph.matmul(graph.reshape(ordered, [time * batch, width]), kernel));
+  if (call.perExample) return timeFirst(graph, graph.reshape(product(x), [batch, time, columns]));
+  return graph.reshape(product(timeFirst(graph, x)), [time, batch, columns]);
 }
 
 function withBias(call: LayerCall, x: Value): Value {

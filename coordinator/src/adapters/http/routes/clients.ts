@@ -12,7 +12,8 @@ import { digits, object, PROBLEM, roundId, text, waitSeconds } from '../schemas.
 import type { Edge, Server } from '../edge.ts';
 import { aggregatorRoutes } from './aggregators.ts';
 import { CALL_LIMIT, CHUNK_LIMIT, MAX_WAIT_SECONDS, MESSAGE_LIMIT } from './limits.ts';
-import { isFresh, sendBlob } from './models.ts';
+import { isFresh } from './freshness.ts';
+import { sendBlob } from './models.ts';
 import { clientOf, goneSignal, jsonBody, keepBody, signed, verified, whileActive } from './signed-calls.ts';
 
 const signedDocument = object({ payload: Type.String(), signature: Type.String(), key: Type.String() });

@@ -1,8 +1,10 @@
 import { Type } from '@fastify/type-provider-typebox';
 import type { Edge, Server } from '../edge.ts';
+import { authenticateOperator } from '../authentication.ts';
 import { object, open } from '../schemas.ts';
 
-export function healthRoutes(server: Server, { api, telemetry }: Edge): void {
+export function healthRoutes(server: Server, edge: Edge): void {
+  const { api, telemetry } = edge;
   const tags = ['health'];
   server.get(
     '/livez',
@@ -36,7 +38,16 @@ export function healthRoutes(server: Server, { api, telemetry }: Edge): void {
   );
   server.get(
     '/metrics',
-    { schema: { operationId: 'metrics', tags, summary: 'Prometheus text' } },
+    {
+      schema: {
+        operationId: 'metrics',
+        tags,
+        summary: 'Prometheus text; with an API key where a task has secret cohorts, which the counts would tell',
+      },
+      onRequest: async (request) => {
+        if (await api.hidesCohorts()) await authenticateOperator(edge, request, 'auditor');
+      },
+    },
     async (_request, reply) => {
       return reply.type(telemetry.contentType).send(await telemetry.text());
     },

@@ -9,10 +9,8 @@ import type { VersionRecord } from '../../../ports.ts';
 import { authenticateOperator } from '../authentication.ts';
 import { object, PROBLEM, text, versionView } from '../schemas.ts';
 import type { Edge, Server } from '../edge.ts';
-
-const IMMUTABLE = 'public, max-age=31536000, immutable';
-/** A channel moves: it may be kept, but must be asked about each time. */
-const MOVING = 'no-cache';
+import { IMMUTABLE, isFresh, MOVING } from './freshness.ts';
+import { onnxWriter } from './onnx.ts';
 
 const modelParams = object({ model: text('model name') });
 const versionParams = object({ model: text('model name'), version: Type.String({ pattern: '^[1-9][0-9]{0,8}$' }) });
@@ -94,6 +92,19 @@ export function modelRoutes(server: Server, edge: Edge): void {
       return sendWeights(edge, request, reply, await versionOf(request.params));
     },
   );
+  const onnx = of('downloadOnnx', 'An ONNX model for inference, as this version of Carapace writes it');
+  const writer = onnxWriter(edge);
+  server.get(
+    '/v1/models/:model/versions/:version/model.onnx',
+    { ...onnx, schema: { ...onnx.schema, params: versionParams } },
+    async (request, reply) => writer(request, reply, await versionOf(request.params)),
+  );
+  const channelOnnx = of('downloadChannelOnnx', 'The same, of the version that a channel names now');
+  server.get(
+    '/v1/models/:model/channels/:channel/model.onnx',
+    { ...channelOnnx, schema: { ...channelOnnx.schema, params: channelParams } },
+    async (request, reply) => writer(request, reply, await channelOf(request.params)),
+  );
   const safetensors = of('downloadSafetensors', 'The weights as safetensors');
   server.get(
     '/v1/models/:model/versions/:version/model.safetensors',
@@ -172,13 +183,6 @@ async function sendSafetensors(
   edge.emit({ kind: 'bytes-sent', at: edge.clock.now(), bytes: header.length + bytes });
   void reply.type('application/x-safetensors').header('content-length', header.length + bytes);
   return reply.send(Readable.from(prefixed(header, stream)));
-}
-
-/** Sets the validators, and says whether the asker has these very bytes already. */
-export function isFresh(request: FastifyRequest, reply: FastifyReply, etag: string, caching: string): boolean {
-  void reply.header('etag', etag).header('cache-control', caching);
-  const known = request.headers['if-none-match'];
-  return known === '*' || (known?.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag) ?? false);
 }
 
 /** One satisfiable range, or null for the whole (RFC 9110, section 14.2: a server may ignore the field). */

@@ -6,6 +6,7 @@ import * as cohort from './cohort.ts';
 import * as credentials from './credentials.ts';
 import * as ledger from './ledger.ts';
 import * as models from './models.ts';
+import * as noise from './noise.ts';
 import type { Queryable } from './queryable.ts';
 import * as rounds from './rounds.ts';
 import * as secagg from './secagg.ts';
@@ -51,6 +52,13 @@ const OPERATIONS = {
   fixSurvivors: secagg.fixSurvivors,
   admitProtocolMessage: secagg.admitProtocolMessage,
   listProtocolMessages: secagg.listProtocolMessages,
+  insertRoundSecret: secagg.insertRoundSecret,
+  findRoundSecret: secagg.findRoundSecret,
+  insertNoiseStep: noise.insertNoiseStep,
+  findNoiseStep: noise.findNoiseStep,
+  listNoiseStates: noise.listNoiseStates,
+  listParticipations: noise.listParticipations,
+  listStepParticipations: noise.listStepParticipations,
   deleteSession: secagg.deleteSession,
   deleteEndedSessions: secagg.deleteEndedSessions,
   insertClient: clients.insertClient,

@@ -103,6 +103,16 @@ export async function listProtocolMessages(
   return rows.map(({ message, ...row }) => ({ ...row, message: Uint8Array.from(message) }));
 }
 
+export async function insertRoundSecret(db: Queryable, round: RoundId, secret: Uint8Array): Promise<void> {
+  await db.query('-- insert_round_secret\nINSERT INTO round_secrets (round, secret) VALUES ($1, $2)', [round, secret]);
+}
+
+export async function findRoundSecret(db: Queryable, round: RoundId): Promise<Uint8Array | null> {
+  const sql = '-- find_round_secret\nSELECT secret FROM round_secrets WHERE round = $1';
+  const { rows } = await db.query<{ secret: Buffer }>(sql, [round]);
+  return rows[0] === undefined ? null : Uint8Array.from(rows[0].secret);
+}
+
 /** What a process left behind that died between the end of a round and its clearing up. */
 export async function deleteEndedSessions(db: Queryable): Promise<void> {
   const sql = `-- delete_ended_sessions
@@ -112,6 +122,9 @@ export async function deleteEndedSessions(db: Queryable): Promise<void> {
     )
     UPDATE updates SET deposit = NULL FROM ended WHERE updates.round = ended.round AND deposit IS NOT NULL`;
   await db.query(sql);
+  await db.query(`-- delete_ended_secrets
+    DELETE FROM round_secrets USING rounds
+    WHERE rounds.id = round_secrets.round AND rounds.kind IN ('completed', 'abandoned')`);
 }
 
 /** The deposits first: what is left when it ends in between is found by the session. */
@@ -119,4 +132,5 @@ export async function deleteSession(db: Queryable, round: RoundId): Promise<void
   const sql = '-- clear_deposits\nUPDATE updates SET deposit = NULL WHERE round = $1 AND deposit IS NOT NULL';
   await db.query(sql, [round]);
   await db.query('-- delete_session\nDELETE FROM secagg_sessions WHERE round = $1', [round]);
+  await db.query('-- delete_round_secret\nDELETE FROM round_secrets WHERE round = $1', [round]);
 }
