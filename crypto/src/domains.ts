@@ -27,6 +27,8 @@ export const DOMAINS = {
   sharesSealing: 'carapace/v1/shares/sealing-key',
   sharesMask: 'carapace/v1/shares/mask',
   sealReference: 'carapace/v1/seal/common-reference',
+  sealCommitment: 'carapace/v1/seal/commitment',
+  sealSmudging: 'carapace/v1/seal/smudging',
   noiseRotation: 'carapace/v1/privacy/rotation',
   cohortCoin: 'carapace/v1/privacy/cohort-coin',
   noiseSum: 'carapace/v1/privacy/central-noise',

@@ -32,6 +32,8 @@ export { sample, systemRandom, uniformInteger } from './random.ts';
 export type { RandomSource } from './random.ts';
 export { openBgv } from './seal/bgv.ts';
 export type { Bgv } from './seal/bgv.ts';
+export { COMMITMENT_BYTES, commitToShare, revealedPublicKey } from './seal/committee/commitment.ts';
+export type { Revealed } from './seal/committee/commitment.ts';
 export {
   addKeyShares,
   checkPublicShare,
@@ -41,6 +43,7 @@ export {
   keyShareBytes,
 } from './seal/committee/key.ts';
 export type { DealtKey } from './seal/committee/key.ts';
+export { MaskSum } from './seal/committee/mask-sum.ts';
 export { openingShare, openWithShares } from './seal/committee/opening.ts';
 export type { Quorum } from './seal/committee/opening.ts';
 export { bodyBytes, encryptUnderPublicKey, encryptUnderSharedKey, maskBytes } from './seal/encryption.ts';

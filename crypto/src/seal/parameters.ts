@@ -5,6 +5,7 @@
  * the profiles in which this is possible that with the fewest bytes for a value is taken. What does not fit is refused.
  */
 import { CryptoError } from '../errors.ts';
+import { piecesOfMember } from './committee/pieces.ts';
 import { noiseBits } from './noise.ts';
 import type { Encryption } from './noise.ts';
 import { checkSecurity, isSecure, polynomialBytes, SEAL_PROFILES } from './profile.ts';
@@ -55,6 +56,8 @@ export interface SealParameters {
  */
 export const SMUDGING_SECURITY_BITS = 40;
 export const MOST_HOLDERS = 16;
+/** Of a member's share of the key: 4 of 7 have 20, 5 of 8 have 35, n of n one. */
+export const MOST_PIECES = 35;
 
 const MOST_CLIENTS = 0xffff;
 const MOST_VALUES = 2 ** 31;
@@ -151,6 +154,9 @@ function checkCommittee(members: number, threshold: number): void {
   checkInteger('threshold', threshold, 2, members);
   // Two sets of that many would have nobody in common, and could open two sums that differ in one client.
   if (2 * threshold <= members) throw refused(`a threshold of ${threshold} among ${members} is not more than half`);
+  const pieces = piecesOfMember(members, threshold);
+  if (pieces > MOST_PIECES)
+    throw refused(`${threshold} of ${members} take ${pieces} pieces of a key each, at most ${MOST_PIECES} are handled`);
 }
 
 function checkInteger(name: string, value: number, min: number, max: number): void {

@@ -18,8 +18,8 @@ import type { Bgv, Ciphertexts, OpenedSum, Quorum, RandomSource, SealChoice } fr
 /** Everything that the parties of one arrangement have, in one place. */
 export interface Arrangement {
   readonly bgv: Bgv;
-  encrypt(values: Uint32Array): Ciphertexts;
-  open(sum: Ciphertexts): OpenedSum;
+  readonly encrypt: (values: Uint32Array) => Ciphertexts;
+  readonly open: (sum: Ciphertexts) => OpenedSum;
 }
 
 export async function arrangementOf(choice: SealChoice, random: RandomSource): Promise<Arrangement> {
@@ -30,7 +30,7 @@ export async function arrangementOf(choice: SealChoice, random: RandomSource): P
     return {
       bgv,
       encrypt: (values) => encryptUnderPublicKey(bgv, committee.publicKey, values),
-      open: ({ body, mask }) => openWithShares(bgv, body, sharesOf(bgv, committee, quorum, mask, random)),
+      open: ({ body, mask }) => openWithShares(bgv, body, sharesOf(bgv, committee, quorum, mask)),
     };
   }
   const { secretKey, publicKey } = generateSealKey(bgv);
@@ -66,14 +66,8 @@ export function dealCommittee(bgv: Bgv, random: RandomSource): DealtCommittee {
   };
 }
 
-export function sharesOf(
-  bgv: Bgv,
-  { keyShares }: DealtCommittee,
-  quorum: Quorum,
-  mask: Uint8Array,
-  random: RandomSource,
-): Uint8Array[] {
-  return quorum.map((number) => finished(openingShare(bgv, keyShares[number - 1]!, { number, quorum }, mask, random)));
+export function sharesOf(bgv: Bgv, { keyShares }: DealtCommittee, quorum: Quorum, mask: Uint8Array): Uint8Array[] {
+  return quorum.map((number) => finished(openingShare(bgv, keyShares[number - 1]!, { number, quorum }, mask)));
 }
 
 export function finished<T>(work: Generator<undefined, T>): T {

@@ -1,14 +1,20 @@
 /**
- * How a committee opens a sum. Member j of a quorum gives, for every block, u_j = t^-1 lambda_j sigma_j c1 + e_j, with sigma_j its share of
- * the key, lambda_j Lagrange's coefficient for the quorum, and e_j uniform in [-2^k, 2^k) (`SealParameters.smudgingBits`): what is told of
- * sigma_j beyond the sum that is opened drowns in e_j. The quorum is fixed before, so that lambda_j meets the share and not the noise.
- * c0 + t (sum of u_j) is m + t E': opened under "t" for a key.
+ * How a committee opens a sum. Member j of a quorum gives, for every block, u_j = t^-1 sigma_j c1 + e_j, with sigma_j the sum of the
+ * pieces of the key that it answers for, and e_j uniform in [-2^k, 2^k) (`SealParameters.smudgingBits`): what is told of the key beyond the
+ * sum that is opened drowns in e_j. c0 + t (sum of u_j) is m + t E': opened under "t" for a key.
  *
- * That c1 is the sum of honest encryptions is the caller's to know. Of a c1 that somebody chose, one answer tells the key.
+ * The noise follows from the share of the key, the mask and the quorum: who asks twice gets the same words, and cannot average the
+ * noise away. That is within one set of parameters, which are hashed too; two quorums give two noises, and cost one bit.
+ *
+ * That c1 is the sum of honest encryptions is the caller's to know: of a c1 that somebody chose, one answer tells the key. A member adds
+ * up the masks of the contributors by itself (`mask-sum.ts`), and answers for nothing else.
  */
+import { utf8 } from '../../bytes.ts';
+import { DOMAINS } from '../../domains.ts';
 import { CryptoError } from '../../errors.ts';
+import { sha256 } from '../../hash.ts';
+import { deriveKey } from '../../kdf.ts';
 import { keyStream } from '../../key-stream.ts';
-import type { RandomSource } from '../../random.ts';
 import { invert } from '../../rlwe/modular.ts';
 import type { Bgv } from '../bgv.ts';
 import { bytesOfWords } from '../bytes-of.ts';
@@ -17,7 +23,8 @@ import { keyBytes } from '../keys.ts';
 import { openSum } from '../opening.ts';
 import type { OpenedSum } from '../opening.ts';
 import { addTo, multiplyAdd, parseResidues, writeResidues } from './residues.ts';
-import { committeeOf, dataRows } from './key.ts';
+import { checkedShare, committeeOf, dataRows, sumOfPieces } from './key.ts';
+import { answeredBy, heldBy, piecesOf } from './pieces.ts';
 import { openRingKey } from './ring.ts';
 
 /** Numbers of members, from 1, rising, exactly as many as the threshold. */
@@ -29,7 +36,6 @@ export function* openingShare(
   keyShare: Uint8Array,
   { number, quorum }: { readonly number: number; readonly quorum: Quorum },
   mask: Uint8Array,
-  random: RandomSource,
 ): Generator<undefined, Uint8Array<ArrayBuffer>> {
   checkQuorum(bgv, quorum);
   if (!quorum.includes(number)) throw new CryptoError('SEAL_KEY', `member ${number} is not of the quorum`);
@@ -38,7 +44,7 @@ export function* openingShare(
   if (mask.length !== blocks * step)
     throw new CryptoError('SEAL_CIPHERTEXT', `half a sum of ${mask.length} bytes, not ${blocks * step}`);
   const key = openRingKey(bgv, scaledShare(bgv, keyShare, number, quorum));
-  const seed = random.bytes(32);
+  const seed = smudgingSeed(bgv, keyShare, { number, quorum }, mask);
   try {
     const share = new Uint8Array(mask.length);
     for (let block = 0; block < blocks; block++) {
@@ -80,24 +86,37 @@ function readBlock(bgv: Bgv, share: Uint8Array, from: number): BigUint64Array<Ar
   return parseResidues(dataRows(bgv), 'a share of an opening', share.subarray(from, from + bgv.polynomialBytes));
 }
 
-/** t^-1 lambda sigma. */
+/** t^-1 sigma. */
 function scaledShare(bgv: Bgv, keyShare: Uint8Array, number: number, quorum: Quorum): Uint8Array<ArrayBuffer> {
+  const { members, threshold } = committeeOf(bgv);
   const rows = dataRows(bgv);
-  const words = parseResidues(rows, 'a share of a key', keyShare);
-  const factor = (prime: bigint): bigint =>
-    (lagrangeAtZero(number, quorum, prime) * invert(bgv.plainModulus % prime, prime)) % prime;
-  multiplyAdd(rows, words, factor, new BigUint64Array(words.length));
+  const pieces = piecesOf(members, threshold);
+  const held = heldBy(number, pieces);
+  const step = bgv.polynomialBytes;
+  const share = checkedShare(bgv, keyShare);
+  const answered = answeredBy(number, quorum, pieces).map((place) => held.indexOf(place) * step);
+  const sum = sumOfPieces(
+    bgv,
+    answered.map((from) => share.subarray(from, from + step)),
+  );
+  const words = parseResidues(rows, 'a share of a key', sum);
+  multiplyAdd(rows, words, (prime) => invert(bgv.plainModulus % prime, prime), new BigUint64Array(words.length));
+  sum.fill(0);
   return writeResidues(words);
 }
 
-/** The product of m / (m - j) over the others m of the quorum. */
-function lagrangeAtZero(number: number, quorum: Quorum, prime: bigint): bigint {
-  return quorum
-    .filter((other) => other !== number)
-    .reduce((product, other) => {
-      const below = BigInt(other - number);
-      return (((product * BigInt(other)) % prime) * invert(below < 0n ? below + prime : below, prime)) % prime;
-    }, 1n);
+function smudgingSeed(
+  bgv: Bgv,
+  keyShare: Uint8Array,
+  { number, quorum }: { readonly number: number; readonly quorum: Quorum },
+  mask: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const { profile, plainBits, smudgingBits, blocks } = bgv.parameters;
+  const about = utf8(JSON.stringify([profile.name, plainBits, smudgingBits, blocks, number, quorum]));
+  const secret = sha256(keyShare);
+  const seed = deriveKey(secret, DOMAINS.sealSmudging, sha256(mask), about);
+  secret.fill(0);
+  return seed;
 }
 
 /** e of one block, as residues of its coefficients. */
