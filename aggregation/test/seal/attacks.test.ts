@@ -334,7 +334,9 @@ describe('an opening', () => {
     let state = holder(1);
     const opened = takeOpening(state, requestOf(contributions));
     if (opened.kind === 'refused') throw new Error(opened.why);
-    state = opened.state;
+    // As it reads it after a crash.
+    state = decodeHolder(encodeHolder(opened.state)) as KeyedHolder;
+    expect(state).toEqual(opened.state);
     expect(take(state, requestOf(contributions.slice(1)))).toBe('SECAGG_DUPLICATE');
     expect(take(state, requestOf(contributions))).toMatchObject({ kind: 'done', state });
     expect(take(state, requestOf(contributions, [1, 3]))).toMatchObject({ kind: 'done' });
