@@ -44,16 +44,17 @@ export interface Ckks extends Scheme<RealParameters> {
 /** Of SEAL's transforms, which are in floating point: relative to the largest value. */
 const ENCODING_ERROR = 2 ** -46;
 
-/** Those with the fewest bytes and then the smallest ring of which the error is within what is borne. @throws CryptoError `SEAL_PARAMETERS` */
+/** Of the largest ring of one prime: all cost the same bytes, and that has the least error and the most security. @throws CryptoError `SEAL_PARAMETERS` */
 export function realParameters(choice: RealChoice): RealParameters {
   const { clients, maxMagnitude, length, precision, security = 128 } = choice;
   const isWhole = Number.isInteger(clients) && clients >= 1 && clients <= 0xffff;
   if (!isWhole || !Number.isInteger(length) || length < 1 || !(maxMagnitude > 0 && maxMagnitude < 2 ** 40))
     throw new CryptoError('SEAL_PARAMETERS', `${clients} clients, ${length} values up to ${maxMagnitude}`);
-  const found = Object.values(SEAL_PROFILES)
+  const [found] = Object.values(SEAL_PROFILES)
     .filter((profile) => profile.dataBits.length === 1 && isSecure(profile, security))
+    .toSorted((a, b) => b.dimension - a.dimension)
     .map((profile) => fit(profile, choice))
-    .find(({ errorBound }) => errorBound <= precision);
+    .filter(({ errorBound }) => errorBound <= precision);
   if (found === undefined)
     throw new CryptoError(
       'SEAL_PARAMETERS',
