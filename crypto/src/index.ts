@@ -56,6 +56,8 @@ export { bytesPerValue, MOST_HOLDERS, sealParameters, SMUDGING_SECURITY_BITS } f
 export type { KeyArrangement, SealChoice, SealParameters } from './seal/parameters.ts';
 export { SEAL_PROFILES } from './seal/profile.ts';
 export type { SealProfile, SealProfileName, SealSecurity } from './seal/profile.ts';
+export { encryptReals, openCkks, openReals, realParameters } from './seal/reals.ts';
+export type { Ckks, RealChoice, RealParameters } from './seal/reals.ts';
 export { checkCiphertexts, CiphertextSum } from './seal/sum.ts';
 export { openSealed, seal, SEAL_OVERHEAD_BYTES } from './sealed-box.ts';
 export { recoverChecked, recoverSecret, splitSecret } from './sharing/secret-sharing.ts';

@@ -1,115 +1,23 @@
-/**
- * The BGV scheme of one set of parameters, opened in SEAL: Brakerski, Gentry and Vaikuntanathan 2012. `free` gives back all of its memory.
- */
-import type { BatchEncoder, EncryptionParameters, Evaluator, SchemeType, SEALContext } from 'node-seal';
-import { CryptoError } from '../errors.ts';
-import { bytesOf, CIPHERTEXT_HEADER_BYTES, PLAINTEXT_HEADER_BYTES, SEED_BYTES, SEED_HEADER_BYTES } from './bytes-of.ts';
-import { loadSeal, refusing, scoped, SealScope } from './library.ts';
-import type { Seal } from './library.ts';
+/** The BGV scheme of one set of parameters (Brakerski, Gentry and Vaikuntanathan 2012): exact sums of integers. */
+import type { BatchEncoder } from 'node-seal';
 import type { SealParameters } from './parameters.ts';
-import { polynomialBytes } from './profile.ts';
+import { contextOf, openScheme, schemeIn } from './scheme.ts';
+import type { Scheme } from './scheme.ts';
 
-export interface Bgv {
-  readonly seal: Seal;
-  readonly parameters: SealParameters;
-  readonly context: SEALContext;
+export interface Bgv extends Scheme<SealParameters> {
   readonly encoder: BatchEncoder;
-  readonly evaluator: Evaluator;
-  /** Primes of a key: those of a ciphertext, and the special one where there is one. */
-  readonly keyPrimes: readonly bigint[];
-  readonly dataPrimes: readonly bigint[];
   readonly plainModulus: bigint;
-  /** Of one polynomial of a ciphertext. */
-  readonly polynomialBytes: number;
-  /** What SEAL writes before the words of each kind of object. */
-  readonly headers: Headers;
-  free(): void;
-}
-
-interface Headers {
-  readonly ciphertext: Uint8Array;
-  readonly seeded: Uint8Array;
-  readonly seed: Uint8Array;
-  readonly publicKey: Uint8Array;
-  readonly secretKey: Uint8Array;
 }
 
 /** @throws CryptoError `SEAL_PARAMETERS` when SEAL does not take them */
-export async function openBgv(parameters: SealParameters): Promise<Bgv> {
-  const seal = await loadSeal();
-  const scope = new SealScope();
-  try {
-    return openIn(scope, seal, parameters);
-  } catch (error) {
-    scope.free();
-    throw error;
-  }
-}
-
-function openIn(scope: SealScope, seal: Seal, parameters: SealParameters): Bgv {
-  const context = contextOf(scope, seal, seal.SchemeType.bgv, parameters);
-  const first = scope.keep(scope.keep(context.firstContextData()).parms());
-  const encoder = scope.keep(new seal.BatchEncoder(context));
-  return {
-    seal,
-    parameters,
-    context,
-    encoder,
-    evaluator: scope.keep(new seal.Evaluator(context)),
-    keyPrimes: primesOf(scope, scope.keep(scope.keep(context.keyContextData()).parms())),
-    dataPrimes: primesOf(scope, first),
-    plainModulus: scope.keep(first.plainModulus()).value(),
-    polynomialBytes: polynomialBytes(parameters.profile),
-    headers: headersOf(seal, context, encoder),
-    free: () => scope.free(),
-  };
-}
-
-/** A context over the ring of the parameters, in any of SEAL's schemes. @throws CryptoError `SEAL_PARAMETERS` */
-export function contextOf(
-  scope: SealScope,
-  seal: Seal,
-  scheme: SchemeType,
-  { profile, plainBits, security }: SealParameters,
-): SEALContext {
-  const { dimension, dataBits, specialBits } = profile;
-  const level = { 128: seal.SecLevelType.tc128, 192: seal.SecLevelType.tc192, 256: seal.SecLevelType.tc256 }[security];
-  return refusing('SEAL_PARAMETERS', 'SEAL takes no such ring', () => {
-    const choice = scope.keep(new seal.EncryptionParameters(scheme));
-    choice.setPolyModulusDegree(dimension);
-    const bits = Int32Array.from(specialBits === null ? dataBits : [...dataBits, specialBits]);
-    choice.setCoeffModulus(scope.keep(seal.CoeffModulus.Create(dimension, bits)));
-    if (scheme !== seal.SchemeType.ckks)
-      choice.setPlainModulus(scope.keep(seal.PlainModulus.Batching(dimension, plainBits)));
-    const context = scope.keep(new seal.SEALContext(choice, true, level));
-    if (!context.parametersSet()) throw new CryptoError('SEAL_PARAMETERS', 'SEAL takes no such ring');
-    return context;
-  });
-}
-
-function primesOf(scope: SealScope, parameters: EncryptionParameters): bigint[] {
-  const primes = scope.keep(parameters.coeffModulus());
-  return Array.from({ length: primes.size() }, (_, i) => scope.keep(primes.get(i)!).value());
-}
-
-/** From one object of each kind, made under a key that is thrown away. */
-function headersOf(seal: Seal, context: SEALContext, encoder: BatchEncoder): Headers {
-  return scoped((scope) => {
-    const generator = scope.keep(new seal.KeyGenerator(context));
-    const secretKey = scope.keep(generator.secretKey());
-    const publicKey = scope.keep(generator.createPublicKey());
-    const encryptor = scope.keep(new seal.Encryptor(context, publicKey, secretKey));
+export function openBgv(parameters: SealParameters): Promise<Bgv> {
+  return openScheme((scope, seal) => {
+    const context = contextOf(scope, seal, seal.SchemeType.bgv, parameters);
+    const encoder = scope.keep(new seal.BatchEncoder(context));
     const zero = scope.keep(new seal.Plaintext());
     encoder.encode(new BigUint64Array(encoder.slotCount()), zero);
-    const ciphertext = scope.keep(new seal.Ciphertext());
-    encryptor.encrypt(zero, ciphertext);
-    const seeded = bytesOf(seal, scope.keep(encryptor.encryptSymmetricSerializable(zero)));
-    return {
-      ciphertext: bytesOf(seal, ciphertext).slice(0, CIPHERTEXT_HEADER_BYTES),
-      seeded: seeded.slice(0, CIPHERTEXT_HEADER_BYTES),
-      seed: seeded.slice(-SEED_BYTES - SEED_HEADER_BYTES, -SEED_BYTES),
-      publicKey: bytesOf(seal, publicKey).slice(0, CIPHERTEXT_HEADER_BYTES),
-      secretKey: bytesOf(seal, secretKey).slice(0, PLAINTEXT_HEADER_BYTES),
-    };
+    const first = scope.keep(scope.keep(context.firstContextData()).parms());
+    const plainModulus = scope.keep(first.plainModulus()).value();
+    return { ...schemeIn(scope, { seal, context, parameters, zero }), encoder, plainModulus };
   });
 }

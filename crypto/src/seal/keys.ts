@@ -5,48 +5,48 @@
 import type { PublicKey, SecretKey } from 'node-seal';
 import { concatBytes } from '../bytes.ts';
 import { CryptoError } from '../errors.ts';
-import type { Bgv } from './bgv.ts';
 import { bytesOf, CIPHERTEXT_HEADER_BYTES, PLAINTEXT_HEADER_BYTES } from './bytes-of.ts';
 import { refusing, scoped } from './library.ts';
 import type { SealScope } from './library.ts';
+import type { Scheme } from './scheme.ts';
 
 export interface SealKeyPair {
   readonly secretKey: Uint8Array<ArrayBuffer>;
   readonly publicKey: Uint8Array<ArrayBuffer>;
 }
 
-export function generateSealKey(bgv: Bgv): SealKeyPair {
+export function generateSealKey(scheme: Scheme): SealKeyPair {
   return scoped((scope) => {
-    const generator = scope.keep(new bgv.seal.KeyGenerator(bgv.context));
+    const generator = scope.keep(new scheme.seal.KeyGenerator(scheme.context));
     return {
-      secretKey: bytesOf(bgv.seal, scope.keep(generator.secretKey())).slice(PLAINTEXT_HEADER_BYTES),
-      publicKey: bytesOf(bgv.seal, scope.keep(generator.createPublicKey())).slice(CIPHERTEXT_HEADER_BYTES),
+      secretKey: bytesOf(scheme.seal, scope.keep(generator.secretKey())).slice(PLAINTEXT_HEADER_BYTES),
+      publicKey: bytesOf(scheme.seal, scope.keep(generator.createPublicKey())).slice(CIPHERTEXT_HEADER_BYTES),
     };
   });
 }
 
 /** Of one polynomial over the primes of a key. */
-export function keyBytes({ keyPrimes, parameters }: Bgv): number {
+export function keyBytes({ keyPrimes, parameters }: Scheme): number {
   return 8 * keyPrimes.length * parameters.profile.dimension;
 }
 
 /** SEAL looks at every residue. @throws CryptoError `SEAL_KEY` */
-export function loadSecretKey(bgv: Bgv, scope: SealScope, words: Uint8Array): SecretKey {
-  checkLength('a secret key', words, keyBytes(bgv));
-  const key = scope.keep(new bgv.seal.SecretKey());
-  const bytes = concatBytes(bgv.headers.secretKey, words);
-  refusing('SEAL_KEY', 'no secret key', () => key.loadFromArray(bgv.context, bytes));
+export function loadSecretKey(scheme: Scheme, scope: SealScope, words: Uint8Array): SecretKey {
+  checkLength('a secret key', words, keyBytes(scheme));
+  const key = scope.keep(new scheme.seal.SecretKey());
+  const bytes = concatBytes(scheme.headers.secretKey, words);
+  refusing('SEAL_KEY', 'no secret key', () => key.loadFromArray(scheme.context, bytes));
   bytes.fill(0);
   return key;
 }
 
 /** A key whose second half is 0 would encrypt nothing. @throws CryptoError `SEAL_KEY` */
-export function loadPublicKey(bgv: Bgv, scope: SealScope, words: Uint8Array): PublicKey {
-  checkLength('a public key', words, 2 * keyBytes(bgv));
-  if (isZero(words.subarray(keyBytes(bgv)))) throw new CryptoError('SEAL_KEY', 'a public key that hides nothing');
-  const key = scope.keep(new bgv.seal.PublicKey());
-  const bytes = concatBytes(bgv.headers.publicKey, words);
-  refusing('SEAL_KEY', 'no public key', () => key.loadFromArray(bgv.context, bytes));
+export function loadPublicKey(scheme: Scheme, scope: SealScope, words: Uint8Array): PublicKey {
+  checkLength('a public key', words, 2 * keyBytes(scheme));
+  if (isZero(words.subarray(keyBytes(scheme)))) throw new CryptoError('SEAL_KEY', 'a public key that hides nothing');
+  const key = scope.keep(new scheme.seal.PublicKey());
+  const bytes = concatBytes(scheme.headers.publicKey, words);
+  refusing('SEAL_KEY', 'no public key', () => key.loadFromArray(scheme.context, bytes));
   return key;
 }
 

@@ -11,7 +11,7 @@ const ERROR_VARIANCE = 10.5;
 /** Of a secret key's and an ephemeral key's coefficients: -1, 0 and 1 alike. */
 const TERNARY_VARIANCE = 2 / 3;
 /** Of a rounding, and of a plaintext's coefficient in units of t. */
-const UNIFORM_VARIANCE = 1 / 12;
+export const UNIFORM_VARIANCE: number = 1 / 12;
 
 export const DEVIATIONS = 10;
 
@@ -24,7 +24,7 @@ export function noiseBits(profile: SealProfile, encryption: Encryption, clients:
   return Math.log2(DEVIATIONS * Math.sqrt(variance));
 }
 
-function freshVariance({ dimension, specialBits }: SealProfile, encryption: Encryption): number {
+export function freshVariance({ dimension, specialBits }: SealProfile, encryption: Encryption): number {
   if (encryption.kind === 'symmetric') return ERROR_VARIANCE;
   // e0 + e1 s - e u, where s and e are sums over the holders.
   const secretNorm = dimension * TERNARY_VARIANCE * encryption.holders;

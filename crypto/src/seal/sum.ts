@@ -5,21 +5,21 @@
 import type { Ciphertext } from 'node-seal';
 import { concatBytes } from '../bytes.ts';
 import { CryptoError } from '../errors.ts';
-import type { Bgv } from './bgv.ts';
 import { bytesOf, CIPHERTEXT_HEADER_BYTES, SEED_BYTES } from './bytes-of.ts';
 import { bodyBytes, maskBytes } from './encryption.ts';
 import type { Ciphertexts } from './encryption.ts';
 import { isZero } from './keys.ts';
 import { refusing, scoped, SealScope } from './library.ts';
+import type { Scheme } from './scheme.ts';
 
 export class CiphertextSum {
-  readonly #bgv: Bgv;
+  readonly #scheme: Scheme;
   readonly #scope = new SealScope();
   readonly #blocks: Ciphertext[] = [];
   #added = 0;
 
-  constructor(bgv: Bgv) {
-    this.#bgv = bgv;
+  constructor(scheme: Scheme) {
+    this.#scheme = scheme;
   }
 
   get added(): number {
@@ -33,15 +33,15 @@ export class CiphertextSum {
 
   /** As {@link add}, with a rest after every block of the two passes: all are read before the first is added. */
   *adding(ciphertexts: Ciphertexts): Generator<undefined> {
-    const { parameters } = this.#bgv;
+    const { parameters } = this.#scheme;
     if (this.#added >= parameters.clients)
       throw new CryptoError('SEAL_LIMIT', `the parameters are for ${parameters.clients} ciphertexts`);
-    checkLengths(this.#bgv, ciphertexts);
+    checkLengths(this.#scheme, ciphertexts);
     const read = new SealScope();
     try {
       const blocks: Ciphertext[] = [];
       for (let block = 0; block < parameters.blocks; block++) {
-        blocks.push(readBlock(this.#bgv, read, ciphertexts, block));
+        blocks.push(readBlock(this.#scheme, read, ciphertexts, block));
         yield;
       }
       for (const [block, ciphertext] of blocks.entries()) {
@@ -56,7 +56,7 @@ export class CiphertextSum {
 
   /** Both polynomials of the sum; seeds are expanded by now. */
   ciphertexts(): Ciphertexts {
-    const { seal, polynomialBytes } = this.#bgv;
+    const { seal, polynomialBytes } = this.#scheme;
     const body = new Uint8Array(this.#blocks.length * polynomialBytes);
     const mask = new Uint8Array(body.length);
     this.#blocks.forEach((ciphertext, block) => {
@@ -74,7 +74,7 @@ export class CiphertextSum {
   }
 
   #addBlock(block: number, ciphertext: Ciphertext): void {
-    const { evaluator } = this.#bgv;
+    const { evaluator } = this.#scheme;
     const sum = this.#blocks[block];
     if (sum === undefined) this.#blocks[block] = this.#scope.keep(ciphertext.copy());
     else refusing('SEAL_CIPHERTEXT', 'the sum hides nothing', () => evaluator.addInplace(sum, ciphertext));
@@ -82,35 +82,35 @@ export class CiphertextSum {
 }
 
 /** Whether these may be added, without adding them. @throws CryptoError `SEAL_CIPHERTEXT` */
-export function checkCiphertexts(bgv: Bgv, ciphertexts: Ciphertexts): void {
-  checkLengths(bgv, ciphertexts);
-  for (let block = 0; block < bgv.parameters.blocks; block++) {
-    scoped((scope) => readBlock(bgv, scope, ciphertexts, block));
+export function checkCiphertexts(scheme: Scheme, ciphertexts: Ciphertexts): void {
+  checkLengths(scheme, ciphertexts);
+  for (let block = 0; block < scheme.parameters.blocks; block++) {
+    scoped((scope) => readBlock(scheme, scope, ciphertexts, block));
   }
 }
 
-function checkLengths({ parameters }: Bgv, { body, mask }: Ciphertexts): void {
+function checkLengths({ parameters }: Scheme, { body, mask }: Ciphertexts): void {
   if (body.length !== bodyBytes(parameters) || mask.length !== maskBytes(parameters)) {
     const wanted = `${bodyBytes(parameters)} and ${maskBytes(parameters)}`;
     throw new CryptoError('SEAL_CIPHERTEXT', `${body.length} and ${mask.length} bytes, not ${wanted}`);
   }
 }
 
-function readBlock(bgv: Bgv, scope: SealScope, { body, mask }: Ciphertexts, block: number): Ciphertext {
-  const { headers, polynomialBytes: step, parameters } = bgv;
+function readBlock(scheme: Scheme, scope: SealScope, { body, mask }: Ciphertexts, block: number): Ciphertext {
+  const { headers, polynomialBytes: step, parameters } = scheme;
   const first = body.subarray(block * step, (block + 1) * step);
   if (parameters.keys.kind === 'shared') {
     const seed = mask.subarray(block * SEED_BYTES, (block + 1) * SEED_BYTES);
-    return loadCiphertext(bgv, scope, concatBytes(headers.seeded, first, headers.seed, seed));
+    return loadCiphertext(scheme, scope, concatBytes(headers.seeded, first, headers.seed, seed));
   }
   const second = mask.subarray(block * step, (block + 1) * step);
   if (isZero(second)) throw new CryptoError('SEAL_CIPHERTEXT', `block ${block} hides nothing: its mask is 0`);
-  return loadCiphertext(bgv, scope, concatBytes(headers.ciphertext, first, second));
+  return loadCiphertext(scheme, scope, concatBytes(headers.ciphertext, first, second));
 }
 
 /** @throws CryptoError `SEAL_CIPHERTEXT` */
-export function loadCiphertext(bgv: Bgv, scope: SealScope, bytes: Uint8Array): Ciphertext {
-  const ciphertext = scope.keep(new bgv.seal.Ciphertext());
-  refusing('SEAL_CIPHERTEXT', 'no ciphertext', () => ciphertext.loadFromArray(bgv.context, bytes));
+export function loadCiphertext(scheme: Scheme, scope: SealScope, bytes: Uint8Array): Ciphertext {
+  const ciphertext = scope.keep(new scheme.seal.Ciphertext());
+  refusing('SEAL_CIPHERTEXT', 'no ciphertext', () => ciphertext.loadFromArray(scheme.context, bytes));
   return ciphertext;
 }

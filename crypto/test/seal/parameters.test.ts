@@ -53,6 +53,7 @@ test('the published settings cost what the issue of costs says', () => {
   const million = { clients: 8, maxValue: 4095, length: 1_000_000 };
   const cost = (arrangement: KeyArrangement): number =>
     bytesPerValue(sealParameters({ ...million, keys: arrangement }));
+  expect(sealParameters({ ...million, keys: { kind: 'holder' } }).profile.name).toBe('n4096-60');
   expect(cost({ kind: 'shared' })).toBeLessThan(4.1);
   expect(cost({ kind: 'holder' })).toBeLessThanOrEqual(8);
   expect(cost(committee)).toBeLessThan(11);

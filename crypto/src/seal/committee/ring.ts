@@ -5,9 +5,9 @@
 import type { Decryptor, SEALContext, SecretKey } from 'node-seal';
 import { concatBytes } from '../../bytes.ts';
 import type { Bgv } from '../bgv.ts';
-import { contextOf } from '../bgv.ts';
 import { bytesOf, CIPHERTEXT_HEADER_BYTES, markForm, PLAINTEXT_HEADER_BYTES } from '../bytes-of.ts';
 import { refusing, scoped, SealScope } from '../library.ts';
+import { contextOf } from '../scheme.ts';
 import { loadCiphertext } from '../sum.ts';
 
 export interface RingKey {
