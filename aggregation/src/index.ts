@@ -160,12 +160,17 @@ export {
 export type { AgreedKey, ByHolder } from './seal/coordinator/key.ts';
 export { judgeOpeningShare, openingRequest, openSealedSum } from './seal/coordinator/opening.ts';
 export type { ClosedSum } from './seal/coordinator/opening.ts';
+export { judgeSoleSum } from './seal/coordinator/sole-sum.ts';
 export { commitKey, joinAsHolder } from './seal/holder/commit.ts';
 export type { HolderOutcome, HolderStanding } from './seal/holder/commit.ts';
 export { confirmKey } from './seal/holder/confirm.ts';
 export { dealShares } from './seal/holder/deal.ts';
-export { MOST_QUORUMS, openMasks, takeOpening } from './seal/holder/open-share.ts';
-export type { MaskTally } from './seal/holder/open-share.ts';
+export { openMaskTally } from './seal/holder/mask-tally.ts';
+export type { MaskTally } from './seal/holder/mask-tally.ts';
+export { openShare } from './seal/holder/open-share.ts';
+export { makeSoleKey, openSole } from './seal/holder/sole.ts';
+export { MOST_QUORUMS, takeOpening } from './seal/holder/take-opening.ts';
+export type { TakenOpening } from './seal/holder/take-opening.ts';
 export { decodeHolder, encodeHolder, forgetHolder } from './seal/holder/state.ts';
 export type {
   CommittedHolder,
@@ -175,6 +180,8 @@ export type {
   KeyedHolder,
   LiveHolder,
   OpenedOnce,
+  OpeningHolder,
+  SoleHolder,
 } from './seal/holder/state.ts';
 export {
   decodeSealSession,
@@ -184,7 +191,8 @@ export {
   sealLanesOf,
   sealParametersOf,
 } from './seal/session.ts';
-export type { SealSession } from './seal/session.ts';
+export type { SealArrangement, SealSession } from './seal/session.ts';
+export { openSoleKey } from './seal/sole-key.ts';
 export type { Contribution, OpeningRequest } from './seal/wire/input.ts';
 export { openAggregator, sumShares, takeRequest } from './shares/aggregator.ts';
 export type { AggregatorOutcome, AggregatorStanding, TakenRequest } from './shares/aggregator.ts';

@@ -1,5 +1,5 @@
 /** A whole round in seal mode in memory: clients, the coordinator and a committee of key holders. */
-import { generateSigningKey } from '@carapace/crypto';
+import { generateSigningKey, sha256 } from '@carapace/crypto';
 import type { Bgv, RandomSource, SigningKey } from '@carapace/crypto';
 import { seededRandom } from '@carapace/crypto/testing';
 import {
@@ -19,11 +19,13 @@ import {
   maskOfInput,
   newClientId,
   openingRequest,
-  openMasks,
+  openMaskTally,
   openRoster,
   openRoundKey,
   openSealedSum,
   openSealSum,
+  openShare,
+  openSoleKey,
   parseRoundId,
   roundKey,
   sealDelivery,
@@ -69,7 +71,7 @@ export function makeSealWorld(seed: string | number, clients: number, change: Pa
   const group = (size: number): Person[] =>
     Array.from({ length: size }, person).sort((a, b) => (a.client < b.client ? -1 : 1));
   const people = group(clients);
-  const committee = group(3);
+  const committee = group(change.arrangement === 'holder' ? 1 : 3);
   const roster = signRoster(authority, 1, people);
   const keys = { authority: authority.publicKey, coordinator: authority.publicKey };
   const session: SealSession = {
@@ -82,6 +84,7 @@ export function makeSealWorld(seed: string | number, clients: number, change: Pa
     minimumSurvivors: 3,
     deadline: DEADLINE,
     holders: committee.map(({ client, identity }) => ({ client, identity })),
+    arrangement: 'committee',
     threshold: 2,
     profile: 'n8192-120',
     roster: openRoster(roster, keys).roster.digest,
@@ -184,7 +187,10 @@ export function sealInputOf(
 ): Uint8Array {
   const invitation = { session: encodeSealSession(world.session), roster: world.roster };
   const part = agreedValue(joinSeal(invitation, sealStandingOf(world, member)));
-  const publicKey = agreedValue(openRoundKey(bgv, part.session, key));
+  const { session } = part;
+  const publicKey = agreedValue(
+    session.arrangement === 'holder' ? openSoleKey(session, key) : openRoundKey(bgv, session, key),
+  );
   return encryptInput(bgv, part, publicKey, lanes, world.people[member]!.key);
 }
 
@@ -192,12 +198,12 @@ export function sealInputOf(
 export function closedSum(
   world: SealWorld,
   bgv: Bgv,
-  committee: Committee,
+  { agreed }: { readonly agreed: Pick<AgreedKey, 'publicKey'> },
   inputs: ReadonlyMap<number, Uint8Array>,
   quorum: readonly number[],
 ): ClosedSum & { readonly contributions: readonly Contribution[] } {
   const { session } = world;
-  const { publicKey } = committee.agreed;
+  const { publicKey } = agreed;
   const sum = openSealSum(bgv, session, publicKey);
   const contributions = [...inputs].map(([member, input]): Contribution => {
     const judged = judgeSealInput(bgv, session, publicKey, member, input);
@@ -207,7 +213,8 @@ export function closedSum(
   });
   const closed = sum.close();
   sum.free();
-  return { ...closed, contributions, request: openingRequest(session, { quorum, contributions }) };
+  const bodyDigest = sha256(closed.body);
+  return { ...closed, contributions, request: openingRequest(session, { quorum, bodyDigest, contributions }) };
 }
 
 /** A holder's answer, reloaded from its stored state before it is given. @throws when it refuses */
@@ -220,13 +227,14 @@ export function answerOf(
 ): { readonly state: KeyedHolder; readonly answer: Uint8Array } {
   const taken = accepted(takeOpening(state, request));
   const kept = reloadedHolder(taken.state);
-  const tally = openMasks(bgv, kept, request);
+  if (kept.kind !== 'keyed') throw new Error('a holder that has no share');
+  const tally = openMaskTally(bgv, taken.request);
   try {
-    for (const { member } of taken.contributions) {
+    for (const { member } of taken.request.contributions) {
       const refused = tally.add(member, maskOfInput(world.session, inputs.get(member)!));
       if (refused !== null) throw new Error(`${refused.code}: ${refused.why}`);
     }
-    const work = tally.answer(identityOf(world, state.number));
+    const work = openShare(bgv, { ...taken, state: kept }, tally.sum(), identityOf(world, state.number));
     for (;;) {
       const step = work.next();
       if (step.done === true) return { state: kept, answer: step.value };

@@ -34,6 +34,8 @@ export const DOMAINS = {
   sealContribution: 'carapace/v1/seal/contribution',
   sealContributors: 'carapace/v1/seal/contributors',
   sealOpening: 'carapace/v1/seal/opening-share',
+  sealSoleKey: 'carapace/v1/seal/sole-key',
+  sealSoleSum: 'carapace/v1/seal/sole-sum',
   sealReference: 'carapace/v1/seal/common-reference',
   sealCommitment: 'carapace/v1/seal/commitment',
   sealSmudging: 'carapace/v1/seal/smudging',

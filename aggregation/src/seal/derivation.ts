@@ -87,3 +87,16 @@ export function openingText(
 ): Bytes {
   return new Writer().bytes(context).u8(number).bytes(request).bytes(maskDigest).bytes(sha256(share)).finish();
 }
+
+/** What a holder that has the key whole signs of it. */
+export function soleKeyText(context: Uint8Array, keyDigest: Uint8Array): Bytes {
+  return new Writer().bytes(context).bytes(keyDigest).finish();
+}
+
+/** What such a holder signs of a sum. */
+export function soleSumText(
+  context: Uint8Array,
+  { request, sums }: { readonly request: Uint8Array; readonly sums: Uint8Array },
+): Bytes {
+  return new Writer().bytes(context).bytes(request).bytes(sha256(sums)).finish();
+}

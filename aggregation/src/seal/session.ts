@@ -15,7 +15,7 @@ import {
   utf8,
   Writer,
 } from '@carapace/crypto';
-import type { Bgv, SealParameters, SealProfileName } from '@carapace/crypto';
+import type { Bgv, KeyArrangement, SealParameters, SealProfileName } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
 import { parseDigest, parseRoundId } from '../ids.ts';
 import type { Digest, RoundId } from '../ids.ts';
@@ -32,8 +32,12 @@ const SEAL_VERSION = 1;
 export const SEAL_LEAST_CLIENTS = 3;
 
 const MAGIC = utf8('CRSE');
-/** How the key is held: other numbers are for arrangements that this version does not know. */
-const COMMITTEE = 1;
+
+/** On the wire by its place and one. */
+const ARRANGEMENTS = ['committee', 'holder'] as const;
+
+/** How the key is held: by a committee in shares, or whole by one holder apart from the coordinator. */
+export type SealArrangement = (typeof ARRANGEMENTS)[number];
 
 export interface SealSession {
   /** Names the task too. */
@@ -50,9 +54,10 @@ export interface SealSession {
   readonly minimumSurvivors: number;
   /** Milliseconds since the epoch, by the coordinator's clock. */
   readonly deadline: number;
-  /** Who deals the key, in order of their ids; the position and one is the number that messages use. None is of the cohort. */
+  readonly arrangement: SealArrangement;
+  /** Who has the key: one, or a committee that deals it, in order of their ids; the position and one is the number that messages use. None is of the cohort. */
   readonly holders: readonly Member[];
-  /** So many holders open a sum, and one fewer cannot. */
+  /** So many holders open a sum, and one fewer cannot; 1 for one holder. */
   readonly threshold: number;
   /** Ring of the ciphertexts. */
   readonly profile: SealProfileName;
@@ -85,7 +90,10 @@ export function encodeSealSession(session: SealSession): Uint8Array<ArrayBuffer>
   const writer = new Writer().bytes(MAGIC).u8(SEAL_VERSION).text(session.round).u32(session.attempt);
   writer.bytes(fromHex(session.model)).bytes(fromHex(session.work)).u32(session.values);
   writer.f64(quantiser.clip).u8(quantiser.bits).u32(quantiser.maxWeight).u16(session.minimumSurvivors);
-  writer.u64(BigInt(session.deadline)).u8(COMMITTEE).u8(session.threshold);
+  writer
+    .u64(BigInt(session.deadline))
+    .u8(ARRANGEMENTS.indexOf(session.arrangement) + 1)
+    .u8(session.threshold);
   writeMembers(writer, session.holders);
   const { plainBits, laneBits, lanesPerSlot, smudgingBits, blocks } = sealParametersOf(session);
   writer.text(profile).u8(plainBits).u8(laneBits).u8(lanesPerSlot).u8(smudgingBits).u32(blocks);
@@ -131,11 +139,11 @@ export function openSealRing(session: SealSession): Promise<Bgv> {
 }
 
 function derive(session: SealSession): SealParameters {
-  const { holders, threshold, profile, cohort } = session;
+  const { profile, cohort } = session;
   const format = sealLanesOf(session);
   try {
     return sealParameters({
-      keys: { kind: 'committee', members: holders.length, threshold },
+      keys: keysOf(session),
       clients: cohort.length,
       maxValue: format.laneMax,
       length: laneCount(format),
@@ -145,6 +153,12 @@ function derive(session: SealSession): SealParameters {
     if (cause instanceof CryptoError) throw impossible(cause.message, cause);
     throw cause;
   }
+}
+
+function keysOf({ arrangement, holders, threshold }: SealSession): KeyArrangement {
+  if (arrangement === 'committee') return { kind: 'committee', members: holders.length, threshold };
+  if (holders.length !== 1 || threshold !== 1) throw impossible(`${holders.length} holders of one key`);
+  return { kind: 'holder' };
 }
 
 function read(reader: Reader): { readonly session: SealSession; readonly said: readonly number[] } {
@@ -159,8 +173,14 @@ function read(reader: Reader): { readonly session: SealSession; readonly said: r
     minimumSurvivors: reader.u16(),
     deadline: readTime(reader.u64()),
   };
-  if (reader.u8() !== COMMITTEE) throw invalid('an arrangement of keys that is not known here');
-  const keys = { threshold: reader.u8(), holders: readMembers(reader), profile: reader.text(16) as SealProfileName };
+  const arrangement = ARRANGEMENTS[reader.u8() - 1];
+  if (arrangement === undefined) throw invalid('an arrangement of keys that is not known here');
+  const keys = {
+    arrangement,
+    threshold: reader.u8(),
+    holders: readMembers(reader),
+    profile: reader.text(16) as SealProfileName,
+  };
   const said = [reader.u8(), reader.u8(), reader.u8(), reader.u8(), reader.u32()];
   const session: SealSession = { ...head, ...keys, roster: readDigest(reader), cohort: readMembers(reader) };
   reader.end();

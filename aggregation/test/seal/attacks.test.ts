@@ -22,7 +22,7 @@ import {
   MOST_QUORUMS,
   newClientId,
   openingRequest,
-  openMasks,
+  openMaskTally,
   openRoundKey,
   openSealedSum,
   openSealRing,
@@ -104,7 +104,7 @@ const some = (...members: number[]): ReadonlyMap<number, Uint8Array> =>
 const holder = (number: number): KeyedHolder => committee.holders.get(number)!;
 const take = (state: KeyedHolder, request: Uint8Array): unknown => code(takeOpening(state, request));
 const requestOf = (contributions: readonly Contribution[], quorum = [1, 2]): Uint8Array =>
-  openingRequest(session, { quorum, contributions });
+  openingRequest(session, { quorum, bodyDigest: sha256(context), contributions });
 
 describe('a coordinator that proposes', () => {
   const stranger = generateSigningKey(world.random);
@@ -356,13 +356,13 @@ describe('an opening', () => {
   });
 
   test('a mask that nobody signed, or that was added before, is not added', () => {
-    const { request } = sum();
-    const tally = openMasks(bgv, holder(1), request);
+    const request = decodeOpeningRequest(context, sum().request);
+    const tally = openMaskTally(bgv, request);
     const mask = maskOfInput(session, inputs.get(0)!);
     expect(code(tally.add(0, flipped(mask)))).toBe('SECAGG_SHARE_WRONG');
     expect(tally.add(0, mask)).toBeNull();
     expect(code(tally.add(0, mask))).toBe('SECAGG_MEMBER');
-    expect(() => tally.answer(identityOf(world, 1))).toThrow('3 masks are missing');
+    expect(() => tally.sum()).toThrow('3 masks are missing');
     tally.free();
   });
 

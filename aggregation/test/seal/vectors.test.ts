@@ -10,6 +10,7 @@ import { decodeDeal, decodeDelivery } from '../../src/seal/wire/deal.ts';
 import { decodeOpeningRequest, decodeSealInput } from '../../src/seal/wire/input.ts';
 import { decodeOpeningShare } from '../../src/seal/wire/opening-share.ts';
 import { decodeConfirmation, decodeRoundKey } from '../../src/seal/wire/round-key.ts';
+import { decodeSoleKey, decodeSoleSum } from '../../src/seal/wire/sole-holder.ts';
 import { makeSealVectors } from '../vectors/seal-vectors.ts';
 
 const document = join(import.meta.dirname, '../../../docs/protocol/seal-messages.md');
@@ -36,6 +37,8 @@ test('every message of the document decodes, and in no other session', () => {
     'seal-input': decodeSealInput,
     'opening-request': decodeOpeningRequest,
     'opening-share': decodeOpeningShare,
+    'sole-key': decodeSoleKey,
+    'sole-sum': decodeSoleSum,
   };
   expect(['session', 'context', ...Object.keys(decoders)]).toEqual([...blocks.keys()]);
   const context = bytes('context');

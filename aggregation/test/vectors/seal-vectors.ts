@@ -14,11 +14,20 @@ import {
 import type { CommittedHolder, Contribution } from '@carapace/aggregation';
 import { identityOf, makeSealWorld, outboxes } from '@carapace/aggregation/testing';
 import { commitToShare, concatBytes, DOMAINS, exchangeKeyFromSecret, sha256, toHex } from '@carapace/crypto';
-import { commitmentText, contributionText, keyText, listDigestOf, openingText } from '../../src/seal/derivation.ts';
+import {
+  commitmentText,
+  contributionText,
+  keyText,
+  listDigestOf,
+  openingText,
+  soleKeyText,
+  soleSumText,
+} from '../../src/seal/derivation.ts';
 import { encodeCommitment } from '../../src/seal/wire/commitment.ts';
 import { encodeSealInput } from '../../src/seal/wire/input.ts';
 import { encodeOpeningShare } from '../../src/seal/wire/opening-share.ts';
 import { encodeConfirmation } from '../../src/seal/wire/round-key.ts';
+import { encodeSoleKey, encodeSoleSum } from '../../src/seal/wire/sole-holder.ts';
 
 /** Eight bytes for a polynomial. */
 const polynomial = (fill: number): Uint8Array => new Uint8Array(8).fill(fill);
@@ -59,9 +68,15 @@ export function makeSealVectors(): ReadonlyMap<string, string> {
     return { contribution: { ...unsigned, signature }, body, mask };
   });
   const contributions = inputs.map(({ contribution }): Contribution => contribution);
-  const request = openingRequest(session, { quorum: [1, 2], contributions });
+  const request = openingRequest(session, { quorum: [1, 2], bodyDigest: sha256(polynomial(195)), contributions });
   const answer = { request: sha256(request), maskDigest: sha256(polynomial(243)), share: polynomial(9) };
   const signature = identityOf(world, 1).sign(DOMAINS.sealOpening, openingText(context, 1, answer));
+  const sole = { publicKey: concatBytes(polynomial(3), polynomial(4)), request: answer.request, sums: polynomial(1) };
+  const soleKey = soleKeyText(context, sha256(sole.publicKey));
+  const signed = {
+    key: identityOf(world, 1).sign(DOMAINS.sealSoleKey, soleKey),
+    sum: identityOf(world, 1).sign(DOMAINS.sealSoleSum, soleSumText(context, sole)),
+  };
   const messages: [string, Uint8Array][] = [
     ['session', encodeSealSession(session)],
     ['context', context],
@@ -74,6 +89,8 @@ export function makeSealVectors(): ReadonlyMap<string, string> {
     ['seal-input', encodeSealInput(context, inputs[0]!)],
     ['opening-request', request],
     ['opening-share', encodeOpeningShare(context, { ...answer, signature })],
+    ['sole-key', encodeSoleKey(context, { ...sole, signature: signed.key })],
+    ['sole-sum', encodeSoleSum(context, { ...sole, signature: signed.sum })],
   ];
   return new Map(messages.map(([name, bytes]) => [name, toHex(bytes)]));
 }

@@ -45,6 +45,14 @@ export interface KeyedHolder extends Held {
   readonly opened: OpenedOnce | null;
 }
 
+/** It has the key whole, and nobody else a part of it. */
+export interface SoleHolder extends Held {
+  readonly kind: 'sole';
+  readonly secretKey: Uint8Array;
+  readonly keyDigest: Uint8Array;
+  readonly opened: OpenedOnce | null;
+}
+
 /** The one set of inputs that it helps to open, and how often it was asked with another quorum. */
 export interface OpenedOnce {
   readonly contributors: Uint8Array;
@@ -59,12 +67,14 @@ export interface ForgottenHolder {
   readonly deadline: number;
 }
 
-export type LiveHolder = CommittedHolder | DealtHolder | KeyedHolder;
+/** It can help to open. */
+export type OpeningHolder = KeyedHolder | SoleHolder;
+export type LiveHolder = CommittedHolder | DealtHolder | OpeningHolder;
 export type KeptHolder = LiveHolder | ForgottenHolder;
 
 const MAGIC = utf8('CRSK');
 const FORMAT = 1;
-const KINDS = ['forgotten', 'committed', 'dealt', 'keyed'] as const;
+const KINDS = ['forgotten', 'committed', 'dealt', 'keyed', 'sole'] as const;
 
 /** Nothing is left with which anything could be opened. */
 export function forgetHolder({ session }: LiveHolder): ForgottenHolder {
@@ -100,6 +110,8 @@ function writeOwn(writer: Writer, holder: LiveHolder): Writer {
     case 'keyed':
       writeNumbers(writer.blob(holder.keyShare).bytes(holder.keyDigest), holder.dealers);
       return writeOpened(writer, holder.opened);
+    case 'sole':
+      return writeOpened(writer.blob(holder.secretKey).bytes(holder.keyDigest), holder.opened);
   }
 }
 
@@ -122,6 +134,10 @@ function readKept(reader: Reader, kind: KeptHolder['kind'] | undefined): KeptHol
       return { kind, ...held, secret: reader.bytes(32), list: blob(reader), publicShare: blob(reader) };
     case 'keyed': {
       const key = { keyShare: blob(reader), keyDigest: reader.bytes(32), dealers: readNumbers(reader) };
+      return { kind, ...held, ...key, opened: readOpened(reader) };
+    }
+    case 'sole': {
+      const key = { secretKey: blob(reader), keyDigest: reader.bytes(32) };
       return { kind, ...held, ...key, opened: readOpened(reader) };
     }
   }

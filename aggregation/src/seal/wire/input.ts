@@ -27,6 +27,8 @@ export interface SealInput {
 export interface OpeningRequest {
   /** Who is to answer. */
   readonly quorum: readonly number[];
+  /** SHA-256 of the sum of bodies that the answer is for. */
+  readonly bodyDigest: Uint8Array;
   readonly contributions: readonly Contribution[];
 }
 
@@ -53,9 +55,9 @@ export function decodeSealInput(context: Uint8Array, bytes: Uint8Array): SealInp
 /** @param contributions in order of the members */
 export function encodeOpeningRequest(
   context: Uint8Array,
-  { quorum, contributions }: OpeningRequest,
+  { quorum, bodyDigest, contributions }: OpeningRequest,
 ): Uint8Array<ArrayBuffer> {
-  const writer = writeNumbers(frame(KIND.sealOpeningRequest, context), quorum);
+  const writer = writeNumbers(frame(KIND.sealOpeningRequest, context), quorum).bytes(bodyDigest);
   return writeContributions(writer, contributions).finish();
 }
 
@@ -63,6 +65,7 @@ export function encodeOpeningRequest(
 export function decodeOpeningRequest(context: Uint8Array, bytes: Uint8Array): OpeningRequest {
   return unframe(KIND.sealOpeningRequest, context, bytes, (reader) => ({
     quorum: readNumbers(reader),
+    bodyDigest: reader.bytes(32),
     contributions: readContributions(reader),
   }));
 }

@@ -38,6 +38,8 @@ export const KIND = {
   sealInput: 54,
   sealOpeningRequest: 55,
   sealOpeningShare: 56,
+  sealSoleKey: 57,
+  sealSoleSum: 58,
 } as const;
 
 export type Kind = (typeof KIND)[keyof typeof KIND];
