@@ -195,10 +195,22 @@ describe('the key', () => {
   });
 
   test('a holder deals to no list with another key of its own, without itself or below the threshold', () => {
-    const [first, second, again] = [1, 2, 1].map((number) => committedHolder(world, bgv, number));
+    const [first, second, third, again] = [1, 2, 3, 1].map((number) => committedHolder(world, bgv, number));
     const deal = (list: Uint8Array): unknown => code(dealShares(first!, list, identityOf(world, 1), world.random));
     expect(deal(holderList(session, outboxes([second!, again!])))).toBe('SECAGG_MEMBER');
     expect(deal(holderList(session, outboxes([second!])))).toBe('SECAGG_COHORT_SMALL');
+    expect(deal(holderList(session, outboxes([second!, third!])))).toBe('SECAGG_MEMBER');
+    // Even when it signed each: what it sent in a life before this state is not its own any more.
+    const [own, old] = [first!, again!].map(({ outbox }) => decodeCommitment(context, outbox));
+    for (const mixed of [
+      { commitment: own!.commitment, sealingKey: old!.sealingKey },
+      { commitment: old!.commitment, sealingKey: own!.sealingKey },
+    ]) {
+      const signature = identityOf(world, 1).sign(DOMAINS.sealHolder, commitmentText(context, 1, mixed));
+      const message = encodeCommitment(context, { ...mixed, signature });
+      const messages = new Map(outboxes([second!])).set(1, message);
+      expect(deal(holderList(session, messages))).toBe('SECAGG_MEMBER');
+    }
     const [listed] = decodeHolderList(context, holderList(session, outboxes([second!])));
     const swapped = encodeHolderList(context, [{ ...listed!, number: 1 }, listed!]);
     expect(deal(swapped)).toBe('SECAGG_SIGNATURE');
