@@ -19,9 +19,13 @@ interface Saved {
   saveToArray(mode: ComprModeType): unknown;
 }
 
-/** A copy: SEAL hands out a view on memory that it uses again. */
+/** Into SEAL's memory: to be copied from before anything else is asked of SEAL. */
+export function viewOf(seal: Seal, object: Saved): Uint8Array {
+  return object.saveToArray(seal.ComprModeType.none) as Uint8Array;
+}
+
 export function bytesOf(seal: Seal, object: Saved): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(object.saveToArray(seal.ComprModeType.none) as Uint8Array);
+  return new Uint8Array(viewOf(seal, object));
 }
 
 export function markForm(ciphertext: Uint8Array, form: 'coefficients' | 'ntt'): void {
@@ -29,9 +33,9 @@ export function markForm(ciphertext: Uint8Array, form: 'coefficients' | 'ntt'): 
 }
 
 export function wordsOf(bytes: Uint8Array): BigUint64Array<ArrayBuffer> {
-  return new BigUint64Array(Uint8Array.from(bytes).buffer);
+  return new BigUint64Array(new Uint8Array(bytes).buffer);
 }
 
 export function bytesOfWords(words: BigUint64Array): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength).slice();
 }

@@ -6,7 +6,7 @@ import type { Encryptor, Plaintext, PublicKey } from 'node-seal';
 import { CryptoError } from '../errors.ts';
 import { packLanes } from '../words/lanes.ts';
 import type { Bgv } from './bgv.ts';
-import { bytesOf, CIPHERTEXT_HEADER_BYTES, SEED_BYTES } from './bytes-of.ts';
+import { CIPHERTEXT_HEADER_BYTES, SEED_BYTES, viewOf } from './bytes-of.ts';
 import { loadPublicKey, loadSecretKey } from './keys.ts';
 import { scoped } from './library.ts';
 import type { SealScope } from './library.ts';
@@ -96,7 +96,7 @@ function publicBlock({ seal, polynomialBytes: step }: Scheme, encryptor: Encrypt
     scoped((scope) => {
       const ciphertext = scope.keep(new seal.Ciphertext());
       encryptor.encrypt(plaintext, ciphertext);
-      const words = bytesOf(seal, ciphertext).subarray(CIPHERTEXT_HEADER_BYTES);
+      const words = viewOf(seal, ciphertext).subarray(CIPHERTEXT_HEADER_BYTES);
       body.set(words.subarray(0, step));
       mask.set(words.subarray(step));
     });
@@ -106,7 +106,7 @@ function publicBlock({ seal, polynomialBytes: step }: Scheme, encryptor: Encrypt
 function seededBlock({ seal, polynomialBytes: step }: Scheme, encryptor: Encryptor): EncryptBlock {
   return (plaintext, body, mask) => {
     scoped((scope) => {
-      const bytes = bytesOf(seal, scope.keep(encryptor.encryptSymmetricSerializable(plaintext)));
+      const bytes = viewOf(seal, scope.keep(encryptor.encryptSymmetricSerializable(plaintext)));
       body.set(bytes.subarray(CIPHERTEXT_HEADER_BYTES, CIPHERTEXT_HEADER_BYTES + step));
       mask.set(bytes.subarray(-SEED_BYTES));
     });
@@ -122,6 +122,13 @@ function throwawayKey({ seal, context }: Scheme, scope: SealScope): PublicKey {
 function slotsOf(parameters: SealParameters, values: Uint32Array): BigUint64Array<ArrayBuffer> {
   const { length, maxValue, laneBits, lanesPerSlot } = parameters;
   if (values.length !== length) throw new CryptoError('SEAL_VECTOR', `${values.length} values, not ${length}`);
-  if (values.some((value) => value > maxValue)) throw new CryptoError('SEAL_VECTOR', `a value above ${maxValue}`);
+  if (largest(values) > maxValue) throw new CryptoError('SEAL_VECTOR', `a value above ${maxValue}`);
   return packLanes(values, { laneBits, lanesPerWord: lanesPerSlot });
+}
+
+/** A loop over places: `some` and iterators take as long as a quarter of the encryption. */
+function largest(values: Uint32Array): number {
+  let most = 0;
+  for (let i = 0; i < values.length; i++) if (values[i]! > most) most = values[i]!;
+  return most;
 }

@@ -2,8 +2,8 @@
  * Parameters of packed BGV as a function of what is to be summed: how many clients, how large values, under whose key. Several values
  * lie in one slot, each in a lane that the sum of all clients cannot overflow; t, the plain modulus, is just wide enough for the lanes, and Q
  * for t, for the noise of all clients' encryptions and, under a committee's key, for the noise that its members hide their shares in. Of
- * the profiles in which this is possible that with the fewest bytes for a value is taken, and of two alike the larger ring, which is the
- * harder one. What does not fit is refused.
+ * the profiles in which this is possible that with the fewest bytes for a value is taken, and of two alike the one that comes first in
+ * the table. What does not fit is refused.
  */
 import { CryptoError } from '../errors.ts';
 import { piecesOfMember } from './committee/pieces.ts';
@@ -77,9 +77,7 @@ export function sealParameters(choice: SealChoice): SealParameters {
   const profiles = name === undefined ? Object.values(SEAL_PROFILES) : [profileNamed(name)];
   for (const profile of name === undefined ? [] : profiles) checkSecurity(profile, security);
   const fitting = profiles.filter((profile) => isSecure(profile, security)).flatMap((profile) => fit(profile, choice));
-  const [best] = fitting.toSorted(
-    (a, b) => bytesPerValue(a) - bytesPerValue(b) || b.profile.dimension - a.profile.dimension,
-  );
+  const [best] = fitting.toSorted((a, b) => bytesPerValue(a) - bytesPerValue(b));
   if (best === undefined) {
     const { keys, clients, maxValue } = choice;
     throw refused(

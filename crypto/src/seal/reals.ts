@@ -44,7 +44,7 @@ export interface Ckks extends Scheme<RealParameters> {
 /** Of SEAL's transforms, which are in floating point: relative to the largest value. */
 const ENCODING_ERROR = 2 ** -46;
 
-/** Of the largest ring of one prime: all cost the same bytes, and that has the least error and the most security. @throws CryptoError `SEAL_PARAMETERS` */
+/** Of the first ring of one prime that has so little error: all cost the same bytes. @throws CryptoError `SEAL_PARAMETERS` */
 export function realParameters(choice: RealChoice): RealParameters {
   const { clients, maxMagnitude, length, precision, security = 128 } = choice;
   const isWhole = Number.isInteger(clients) && clients >= 1 && clients <= 0xffff;
@@ -52,7 +52,6 @@ export function realParameters(choice: RealChoice): RealParameters {
     throw new CryptoError('SEAL_PARAMETERS', `${clients} clients, ${length} values up to ${maxMagnitude}`);
   const [found] = Object.values(SEAL_PROFILES)
     .filter((profile) => profile.dataBits.length === 1 && isSecure(profile, security))
-    .toSorted((a, b) => b.dimension - a.dimension)
     .map((profile) => fit(profile, choice))
     .filter(({ errorBound }) => errorBound <= precision);
   if (found === undefined)

@@ -190,6 +190,26 @@ describe('what a member answers for', () => {
   });
 });
 
+test('known limit: a client that sees the masks of others, and makes its own up, opens whom it likes with the coordinator', () => {
+  const inputs = [11, 22, 33].map((value) =>
+    encryptUnderPublicKey(bgv, committee.publicKey, new Uint32Array(LENGTH).fill(value)),
+  );
+  const [first, victim, third] = inputs;
+  // What the sum of masks lacks of the victim's: no part of it is an encryption, and nothing here can tell.
+  const rest = sumOf(bgv, [first!, third!]).mask;
+  const made = new Uint8Array(rest.length);
+  const rows = { primes: bgv.dataPrimes, dimension: bgv.parameters.profile.dimension };
+  for (let from = 0; from < made.length; from += bgv.polynomialBytes) {
+    const block = wordsOf(rest.subarray(from, from + bgv.polynomialBytes));
+    made.set(bytesOfWords(difference(rows, new BigUint64Array(block.length), block)), from);
+  }
+  const masks = new MaskSum(bgv);
+  for (const mask of [...inputs.map((input) => input.mask), made]) masks.add(mask);
+  const shares = sharesOf(bgv, committee, [1, 2], masks.mask());
+  expect(openWithShares(bgv, victim!.body, shares).values?.every((value) => value === 22)).toBe(true);
+  masks.free();
+});
+
 test('a ciphertext that is added twice is added twice: who sends it again is the protocol’s to tell', () => {
   const input = encryptUnderPublicKey(bgv, committee.publicKey, new Uint32Array(LENGTH).fill(5));
   const sum = new CiphertextSum(bgv);
