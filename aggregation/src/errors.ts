@@ -153,13 +153,15 @@ export const SECAGG_REFUSALS = {
   SECAGG_DUPLICATE: 'The client already sent another message of this step.',
   SECAGG_MEMBER: 'The message names a client that is not of the cohort, or that is not in the set it should be in.',
   SECAGG_SIGNATURE: 'A signature does not verify under the identity key that the roster gives.',
-  SECAGG_KEY: 'A key is not a point that may be used, or two clients have the same.',
+  SECAGG_KEY: 'A key, or a share of one, is none that may be used, or two clients have the same.',
   SECAGG_ROSTER:
     'The roster is not signed by a pinned key, is older than one seen before, or lacks a member of the cohort.',
   SECAGG_MODEL: 'The session is about another model than the one this client received.',
   SECAGG_POLICY: 'The session asks for less protection than this client requires.',
   SECAGG_COHORT_SMALL: 'Fewer clients are left than the session requires.',
   SECAGG_LENGTH: 'A masked input, or a list of shares, does not have the length of the session.',
+  SECAGG_CIPHERTEXT:
+    'A ciphertext does not have the length of the session, has a residue out of range, or hides nothing.',
   SECAGG_LANE: 'The opened sum holds integers that no honest inputs sum up to.',
   SECAGG_SHARE_WRONG: 'A share does not open, or is not the one that its dealer committed to.',
   SECAGG_SHARE_MISSING: 'A share or mask seed that the client must hand back is not there.',

@@ -162,6 +162,57 @@ export type { Thresholds } from './secagg/thresholds.ts';
 export { MASK_MODES } from './secagg/vector-mask.ts';
 export type { MaskMode, PayloadSum, SignedSeed, VectorMask } from './secagg/vector-mask.ts';
 export { wordMask } from './secagg/word-mask.ts';
+export { encryptInput } from './seal/client/encrypt.ts';
+export { joinSeal, openRoundKey } from './seal/client/join.ts';
+export type { SealPart, SealStanding } from './seal/client/join.ts';
+export { judgeSealInput, maskOfInput, openSealSum, sealInputBytes } from './seal/coordinator/input.ts';
+export type { SealSum } from './seal/coordinator/input.ts';
+export {
+  agreedKey,
+  delivery as sealDelivery,
+  holderList,
+  judgeCommitment,
+  judgeConfirmation,
+  judgeDeal,
+  roundKey,
+} from './seal/coordinator/key.ts';
+export type { AgreedKey, ByHolder } from './seal/coordinator/key.ts';
+export { judgeOpeningShare, openingRequest, openSealedSum } from './seal/coordinator/opening.ts';
+export type { ClosedSum } from './seal/coordinator/opening.ts';
+export { judgeSoleSum } from './seal/coordinator/sole-sum.ts';
+export { commitKey, joinAsHolder } from './seal/holder/commit.ts';
+export type { HolderOutcome, HolderStanding } from './seal/holder/commit.ts';
+export { confirmKey } from './seal/holder/confirm.ts';
+export { dealShares } from './seal/holder/deal.ts';
+export { openMaskTally } from './seal/holder/mask-tally.ts';
+export type { MaskTally } from './seal/holder/mask-tally.ts';
+export { openShare } from './seal/holder/open-share.ts';
+export { makeSoleKey, openSole } from './seal/holder/sole.ts';
+export { MOST_QUORUMS, takeOpening } from './seal/holder/take-opening.ts';
+export type { TakenOpening } from './seal/holder/take-opening.ts';
+export { decodeHolder, encodeHolder, forgetHolder } from './seal/holder/state.ts';
+export type {
+  CommittedHolder,
+  DealtHolder,
+  ForgottenHolder,
+  KeptHolder,
+  KeyedHolder,
+  LiveHolder,
+  OpenedOnce,
+  OpeningHolder,
+  SoleHolder,
+} from './seal/holder/state.ts';
+export {
+  decodeSealSession,
+  encodeSealSession,
+  openSealRing,
+  sealContextOf,
+  sealLanesOf,
+  sealParametersOf,
+} from './seal/session.ts';
+export type { SealArrangement, SealSession } from './seal/session.ts';
+export { openSoleKey } from './seal/sole-key.ts';
+export type { Contribution, OpeningRequest } from './seal/wire/input.ts';
 export { openAggregator, sumShares, takeRequest } from './shares/aggregator.ts';
 export type { AggregatorOutcome, AggregatorStanding, TakenRequest } from './shares/aggregator.ts';
 export {

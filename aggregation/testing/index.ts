@@ -21,3 +21,18 @@ export {
   sharesStandingOf,
 } from './shares.ts';
 export type { SharesWorld } from './shares.ts';
+export {
+  answerOf,
+  closedSum,
+  committedHolder,
+  committeeOf,
+  dealtHolders,
+  holderStandingOf,
+  identityOf,
+  makeSealWorld,
+  openedBy,
+  outboxes,
+  sealInputOf,
+  sealStandingOf,
+} from './seal.ts';
+export type { Committee, SealWorld } from './seal.ts';

@@ -47,6 +47,34 @@ export const CRYPTO_ERRORS = {
     'An operation of the RLWE mask was started from within another one on the same ring.',
     'Await one before the next.',
   ],
+  SEAL_PARAMETERS: [
+    'Parameters of homomorphic encryption are out of range, or no ring has room for such sums.',
+    'Lower the number of clients or the bits of a value, or use another arrangement of keys.',
+  ],
+  SEAL_INSECURE: [
+    'A ring for homomorphic encryption is outside the Homomorphic Encryption Security Standard.',
+    'Use one of the rings that are shipped, for the security that they are made for.',
+  ],
+  SEAL_VECTOR: [
+    'A vector to be encrypted has another length than the parameters say, or a value that is too large.',
+    'Quantise with the parameters of the session.',
+  ],
+  SEAL_CIPHERTEXT: [
+    'A ciphertext has another length than the parameters say, a residue out of range, or no mask at all.',
+    'Encrypt with the parameters and the key of the session.',
+  ],
+  SEAL_KEY: [
+    'A key, or a share of one, has another length than the parameters say, a residue out of range, or does not open its commitment.',
+    'Make keys for the parameters of the session; refuse who sent this one.',
+  ],
+  SEAL_LIMIT: [
+    'More ciphertexts were added than the parameters leave room for.',
+    'Make the parameters for the largest cohort.',
+  ],
+  SEAL_NOISE: [
+    'A sum has no noise budget left: the key, a member’s share or a ciphertext in it is wrong.',
+    'Open the sum with the keys that its ciphertexts were made under.',
+  ],
   NOISE_PARAMETER: [
     'A scale of noise, or a value to be rounded at random, is not a number or out of range.',
     'The message names the value and what is allowed.',

@@ -30,6 +30,35 @@ export type { Rational } from './noise/rational.ts';
 export { roundStochastically } from './noise/stochastic-rounding.ts';
 export { sample, systemRandom, uniformInteger } from './random.ts';
 export type { RandomSource } from './random.ts';
+export { openBgv } from './seal/bgv.ts';
+export type { Bgv } from './seal/bgv.ts';
+export { COMMITMENT_BYTES, commitToShare, revealedPublicKey } from './seal/committee/commitment.ts';
+export type { Revealed } from './seal/committee/commitment.ts';
+export {
+  addKeyShares,
+  checkPublicShare,
+  commonReference,
+  dealKey,
+  jointPublicKey,
+  keyShareBytes,
+} from './seal/committee/key.ts';
+export type { DealtKey } from './seal/committee/key.ts';
+export { MaskSum } from './seal/committee/mask-sum.ts';
+export { openingShare, openWithShares } from './seal/committee/opening.ts';
+export type { Quorum } from './seal/committee/opening.ts';
+export { bodyBytes, encryptUnderPublicKey, encryptUnderSharedKey, maskBytes } from './seal/encryption.ts';
+export type { Ciphertexts } from './seal/encryption.ts';
+export { generateSealKey, keyBytes } from './seal/keys.ts';
+export type { SealKeyPair } from './seal/keys.ts';
+export { openSum } from './seal/opening.ts';
+export type { OpenedSum } from './seal/opening.ts';
+export { bytesPerValue, MOST_HOLDERS, sealParameters, SMUDGING_SECURITY_BITS } from './seal/parameters.ts';
+export type { KeyArrangement, SealChoice, SealParameters } from './seal/parameters.ts';
+export { SEAL_PROFILES } from './seal/profile.ts';
+export type { SealProfile, SealProfileName, SealSecurity } from './seal/profile.ts';
+export { encryptReals, openCkks, openReals, realParameters } from './seal/reals.ts';
+export type { Ckks, RealChoice, RealParameters } from './seal/reals.ts';
+export { checkCiphertexts, CiphertextSum } from './seal/sum.ts';
 export { openSealed, seal, SEAL_OVERHEAD_BYTES } from './sealed-box.ts';
 export { recoverChecked, recoverSecret, splitSecret } from './sharing/secret-sharing.ts';
 export type { CheckedSecret, PackedShares, Share } from './sharing/secret-sharing.ts';

@@ -60,7 +60,7 @@ export function readSharesSession(bytes: Uint8Array): SharesSession {
 
 /** @throws Stop `SECAGG_ROSTER` or `SECAGG_POLICY`, AggregationError `MESSAGE_INVALID` */
 export function judgeShares(
-  session: SharesSession,
+  session: Pick<SharesSession, 'roster' | 'cohort' | 'minimumSurvivors'>,
   rosterBytes: Uint8Array,
   keys: RosterKeys,
   floor: SharesFloor,
@@ -82,7 +82,11 @@ export function judgeShares(
  * What a session may cost an aggregator, and that it is not over: of one that is, nothing is remembered any more.
  * @throws Stop `SECAGG_POLICY`
  */
-export function judgeCost({ values, deadline }: SharesSession, floor: AggregatorFloor, now: number): void {
+export function judgeCost(
+  { values, deadline }: Pick<SharesSession, 'values' | 'deadline'>,
+  floor: AggregatorFloor,
+  now: number,
+): void {
   if (values > floor.maxValues)
     throw new Stop('SECAGG_POLICY', `${values} values, at most ${floor.maxValues} are added up here`);
   if (deadline > now + floor.maxAheadMs)

@@ -13,7 +13,7 @@ const FORMAT = 1;
 export const PREFIX_BYTES = 6;
 export const CONTEXT_BYTES = 32;
 
-/** Client to coordinator below 16, coordinator to client from 16; with a second aggregator (`../../shares/`) from 32. */
+/** Client to coordinator below 16, coordinator to client from 16; with a second aggregator (`../../shares/`) from 32; with key holders (`../../seal/`) from 48. */
 export const KIND = {
   advertiseKeys: 1,
   shareKeys: 2,
@@ -29,6 +29,17 @@ export const KIND = {
   shareInput: 33,
   sumRequest: 34,
   shareSum: 35,
+  sealCommitment: 48,
+  sealHolderList: 49,
+  sealDeal: 50,
+  sealDelivery: 51,
+  sealConfirmation: 52,
+  sealRoundKey: 53,
+  sealInput: 54,
+  sealOpeningRequest: 55,
+  sealOpeningShare: 56,
+  sealSoleKey: 57,
+  sealSoleSum: 58,
 } as const;
 
 export type Kind = (typeof KIND)[keyof typeof KIND];
