@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 import type { ViteUserConfig } from 'vitest/config';
 
+const TEST_SEED = './scripts/test-seed.ts';
+
 /**
  * Two kinds of test. `pure` files share one process (they hold no state); `*.system.test.ts` files open databases,
  * listen on loopback or start child processes, and get a process each. The pure ones go first.
@@ -11,6 +13,7 @@ const config: ViteUserConfig = defineConfig({
       {
         test: {
           name: 'pure',
+          setupFiles: [TEST_SEED],
           include: ['*/test/**/*.test.ts'],
           exclude: ['**/*.system.test.ts', '**/node_modules/**'],
           pool: 'threads',
@@ -23,6 +26,7 @@ const config: ViteUserConfig = defineConfig({
       {
         test: {
           name: 'system',
+          setupFiles: [TEST_SEED],
           include: ['*/test/**/*.system.test.ts'],
           exclude: ['**/node_modules/**'],
           pool: 'forks',

@@ -85,7 +85,11 @@ export {
   isWithinClip,
   latticeEvent,
 } from './privacy/clear-noise.ts';
+export { stepsCharge } from './privacy/local-steps.ts';
+export type { StepsCharge } from './privacy/local-steps.ts';
 export { matrixEvent, matrixPlanOf, MatrixNoisySum } from './privacy/matrix-noise.ts';
+export { atClip, clipAfter, vectorLength, wholeClip, withClipBit, withoutClipBit } from './privacy/moving-clip.ts';
+export type { ClipStep } from './privacy/moving-clip.ts';
 export { rateOf, roundChargeOf } from './privacy/round-charge.ts';
 export type { TaskCharge, ViewCharge } from './privacy/round-charge.ts';
 export { centre, wrap } from './privacy/mechanisms/modulus.ts';
@@ -195,8 +199,10 @@ export type { Deposit } from './shares/wire/share-input.ts';
 export { serverStep } from './strategies/fedavg.ts';
 export { matrixOf, NOISE_PLACEMENTS, privacyOf } from './task.ts';
 export type {
+  AdaptiveClip,
   ClearUpdates,
   Cohort,
+  ExamplePrivacy,
   LocalTraining,
   Loss,
   NoiseMatrix,

@@ -3,6 +3,9 @@ import { parseRational, toNumber } from '@carapace/crypto';
 import { DocumentReader } from './document.ts';
 import { AggregationError } from './errors.ts';
 import { parseBudgetId, parseClientId, parseModelName, parseTaskId } from './ids.ts';
+import { defaultBitDeviation, DEFAULT_CLIP_RULE } from './privacy/mechanisms/adaptive-clip.ts';
+import { isAtLeast } from './privacy/mechanisms/rational-arithmetic.ts';
+import { LEAST_TASK_CLIP, MOST_TASK_CLIP, wholeClip } from './privacy/moving-clip.ts';
 import { roundChargeOf } from './privacy/round-charge.ts';
 import { modeFor, payloadBytes } from './secagg/mask-mode.ts';
 import { laneFormat } from './secagg/quantiser.ts';
@@ -11,6 +14,7 @@ import { MASK_MODES } from './secagg/vector-mask.ts';
 import { SHARES_LEAST_CLIENTS } from './shares/session.ts';
 import { matrixOf, NOISE_PLACEMENTS, privacyOf } from './task.ts';
 import type {
+  AdaptiveClip,
   ClearUpdates,
   Cohort,
   LocalTraining,
@@ -42,8 +46,8 @@ const LEAST_CLIENTS: Readonly<Record<Protection['kind'], number>> = {
 export function parseTask(value: unknown): Task {
   const document = new DocumentReader(value, '');
   const protection = document.object('protection', {});
-  const hidden = readProtection(protection);
   const cohort = document.object('cohort');
+  const hidden = readProtection(protection, cohort.number('target', count));
   const task: Task = {
     name: document.parsed('name', parseTaskId),
     model: readModel(document.object('model')),
@@ -177,9 +181,22 @@ function readTraining(training: DocumentReader): LocalTraining {
       'sparse-categorical-crossentropy',
     ),
     maxExamples: training.number('maxExamples', { min: 1, max: 2 ** 32 - 1, integer: true }, 1_000_000),
+    ...readExamplePrivacy(training),
   };
   training.end();
   return read;
+}
+
+function readExamplePrivacy(training: DocumentReader): Pick<LocalTraining, 'privacy'> {
+  if (!training.has('privacy')) return {};
+  const privacy = training.object('privacy');
+  const read = {
+    unit: privacy.choice('unit', ['example'], 'example'),
+    noiseMultiplier: privacy.parsed('noiseMultiplier', parseMultiplier),
+    clip: privacy.number('clip', { min: LEAST_TASK_CLIP, max: MOST_TASK_CLIP }),
+  };
+  privacy.end();
+  return { privacy: read };
 }
 
 function readOptimizer(optimizer: DocumentReader): Optimizer {
@@ -201,26 +218,27 @@ function readStrategy(strategy: DocumentReader): Strategy {
   return read;
 }
 
-function readProtection(protection: DocumentReader): Protection {
+/** @param target of the cohort: what some defaults are made for */
+function readProtection(protection: DocumentReader, target: number): Protection {
   const kind = protection.choice('kind', ['clear', 'secagg', 'shares'], 'clear');
-  const read = readProtectionOf(kind, protection);
+  const read = readProtectionOf(kind, protection, target);
   protection.end();
   return read;
 }
 
-function readProtectionOf(kind: Protection['kind'], protection: DocumentReader): Protection {
+function readProtectionOf(kind: Protection['kind'], protection: DocumentReader, target: number): Protection {
   switch (kind) {
     case 'clear':
-      return readClear(protection);
+      return readClear(protection, target);
     case 'secagg':
-      return readSecureAggregation(protection);
+      return readSecureAggregation(protection, target);
     case 'shares':
-      return readShares(protection);
+      return readShares(protection, target);
   }
 }
 
-function readClear(protection: DocumentReader): ClearUpdates {
-  const privacy = readPrivacy(protection, 'discrete-gaussian');
+function readClear(protection: DocumentReader, target: number): ClearUpdates {
+  const privacy = readPrivacy(protection, target, 'discrete-gaussian');
   if (privacy === null) return { kind: 'clear' };
   if (privacy.placement === 'distributed')
     throw protection.refuse(
@@ -229,16 +247,21 @@ function readClear(protection: DocumentReader): ClearUpdates {
     );
   if (privacy.noise !== 'discrete-gaussian')
     throw protection.refuse('privacy.noise', `is ${privacy.noise}; in the clear noise is discrete-gaussian`);
+  if (privacy.adaptive && privacy.placement === 'local')
+    throw protection.refuse(
+      'privacy.adaptive',
+      'needs a place for the clip bit: an update in the clear has none for one under local noise; take secagg or shares, or placement central',
+    );
   return { kind: 'clear', privacy };
 }
 
-function readShares(protection: DocumentReader): SharesAggregation {
+function readShares(protection: DocumentReader, target: number): SharesAggregation {
   return {
     kind: 'shares',
     ...readQuantiser(protection),
     aggregator: protection.parsed('aggregator', parseClientId),
     stepSeconds: protection.number('stepSeconds', stepSeconds, 60),
-    privacy: readPrivacy(protection),
+    privacy: readPrivacy(protection, target),
   };
 }
 
@@ -258,24 +281,32 @@ function checkShares(
   }
 }
 
-function readSecureAggregation(protection: DocumentReader): SecureAggregation {
+function readSecureAggregation(protection: DocumentReader, target: number): SecureAggregation {
   return {
     kind: 'secagg',
     ...readQuantiser(protection),
     mode: protection.choice('mode', ['auto', ...MASK_MODES], 'auto'),
     stepSeconds: protection.number('stepSeconds', stepSeconds, 60),
-    privacy: readPrivacy(protection),
+    privacy: readPrivacy(protection, target),
   };
 }
 
-function readPrivacy(protection: DocumentReader, noise: UserPrivacy['noise'] = 'skellam'): UserPrivacy | null {
+function readPrivacy(
+  protection: DocumentReader,
+  target: number,
+  noise: UserPrivacy['noise'] = 'skellam',
+): UserPrivacy | null {
   if (!protection.has('privacy')) return null;
   const privacy = protection.object('privacy');
+  const placement = privacy.choice('placement', NOISE_PLACEMENTS, 'distributed');
+  const noiseMultiplier = privacy.parsed('noiseMultiplier', parseMultiplier);
+  const clip = privacy.number('clip', { min: LEAST_TASK_CLIP, max: MOST_TASK_CLIP });
   const read: UserPrivacy = {
-    placement: privacy.choice('placement', NOISE_PLACEMENTS, 'distributed'),
+    placement,
     noise: privacy.choice('noise', ['skellam', 'discrete-gaussian'], noise),
-    noiseMultiplier: privacy.parsed('noiseMultiplier', parseMultiplier),
-    clip: privacy.number('clip', { min: 1e-6, max: 1e6 }),
+    noiseMultiplier,
+    clip,
+    ...readAdaptive(privacy, { placement, noiseMultiplier, clip }, target),
     colluding: privacy.number('colluding', { min: 0, max: 1_000_000, integer: true }, 0),
     budgets: privacy.parsedList('budgets', parseBudgetId),
     ...readMatrix(privacy),
@@ -289,6 +320,50 @@ function readPrivacy(protection: DocumentReader, noise: UserPrivacy['noise'] = '
     );
   privacy.end();
   return read;
+}
+
+/** A clip bit that would take all of the noise is refused; by default it takes little of it, and a quarter at most. */
+function readAdaptive(
+  privacy: DocumentReader,
+  of: Pick<UserPrivacy, 'placement' | 'noiseMultiplier' | 'clip'>,
+  target: number,
+): Pick<UserPrivacy, 'adaptive'> {
+  if (!privacy.has('adaptive')) return {};
+  const adaptive = privacy.object('adaptive');
+  const read: AdaptiveClip = {
+    quantile: adaptive.number('quantile', { min: 0.01, max: 0.99 }, DEFAULT_CLIP_RULE.quantile),
+    rate: adaptive.number('rate', { min: 1e-3, max: 2 }, DEFAULT_CLIP_RULE.rate),
+    bitDeviation: adaptive.has('bitDeviation')
+      ? adaptive.parsed('bitDeviation', parseDeviation)
+      : bitDeviationFor(of, target),
+  };
+  try {
+    wholeClip({ ...of, adaptive: read });
+  } catch (error) {
+    throw refusedBy(error, () =>
+      adaptive.refuse(
+        'bitDeviation',
+        `is ${read.bitDeviation}; allowed is more than half of the noise multiplier of ${of.noiseMultiplier}, which is all the noise there is`,
+      ),
+    );
+  }
+  adaptive.end();
+  if (privacy.has('matrix'))
+    throw privacy.refuse(
+      'adaptive',
+      'is a clip that moves, and noise that is correlated over rounds would no longer cancel: leave out one of the two',
+    );
+  return { adaptive: read };
+}
+
+/** The paper's twentieth of the cohort; in a small one, or where each bit has it, the noise multiplier. */
+function bitDeviationFor(
+  { placement, noiseMultiplier }: Pick<UserPrivacy, 'placement' | 'noiseMultiplier'>,
+  target: number,
+): string {
+  const deviation = defaultBitDeviation(target);
+  const serves = placement !== 'local' && isAtLeast(deviation, parseRational(noiseMultiplier));
+  return serves ? String(toNumber(deviation)) : noiseMultiplier;
 }
 
 function readMatrix(privacy: DocumentReader): Pick<UserPrivacy, 'matrix'> {
@@ -330,6 +405,14 @@ function checkMatrix(
       'privacy.matrix.steps',
       `is ${matrix.steps}, but the task has ${rounds ?? 'any number of'} rounds`,
     );
+}
+
+const MOST_DEVIATION = 1e6;
+
+function parseDeviation(text: string): string {
+  const value = toNumber(parseRational(text));
+  if (value > 0 && value <= MOST_DEVIATION) return text;
+  throw new AggregationError('TASK_INVALID', `a decimal text above 0, at most ${MOST_DEVIATION}`);
 }
 
 const LEAST_MULTIPLIER = 0.02;

@@ -60,6 +60,17 @@ export interface LocalTraining {
   readonly loss: Loss;
   /** Largest number of examples that a client may weigh with. */
   readonly maxExamples: number;
+  /** Null, or absent, where a client's examples have no noise of their own. */
+  readonly privacy?: ExamplePrivacy | null;
+}
+
+/** Differential privacy for each example, against everybody who sees the update: the client clips example by example and adds noise to each local step. */
+export interface ExamplePrivacy {
+  readonly unit: 'example';
+  /** Deviation of the noise on the sum of a batch's gradients over the clip; a decimal. */
+  readonly noiseMultiplier: string;
+  /** The L2 norm of an example's gradient is clipped to this. */
+  readonly clip: number;
 }
 
 export type Optimizer = { readonly kind: 'sgd'; readonly learningRate: number; readonly momentum: number };
@@ -117,12 +128,24 @@ export interface UserPrivacy {
   readonly noiseMultiplier: string;
   /** An update's L2 norm is clipped to this. All clients weigh the same. */
   readonly clip: number;
+  /** Null, or absent, where that is the clip of all rounds; else it is that of the first. */
+  readonly adaptive?: AdaptiveClip | null;
   /** So many survivors of a round are not relied on for noise; 0 where noise does not come from several. */
   readonly colluding: number;
   /** Null, or absent, where each round has noise of its own. */
   readonly matrix?: NoiseMatrix | null;
   /** Every round is charged to each of these before its cohort is selected. */
   readonly budgets: readonly BudgetId[];
+}
+
+/** The clip follows a quantile of the norms of updates: each client tells by one bit, under the same noise, whether its own was within (Andrew et al. 2021). */
+export interface AdaptiveClip {
+  /** gamma: the share of updates that should be within the clip. */
+  readonly quantile: number;
+  /** eta: the clip moves by e^±(rate / 2) in a round at the median, at most. */
+  readonly rate: number;
+  /** sigma_b: deviation of the noise on the count of bits, with local noise of that on each; a decimal. */
+  readonly bitDeviation: string;
 }
 
 /**

@@ -21,6 +21,7 @@ export interface ClientOptions {
   readonly requireSecagg?: boolean;
   readonly minCohort?: number;
   readonly maxEpsilon?: number;
+  readonly maxExampleEpsilon?: number;
   readonly delta?: number;
 }
 
@@ -68,7 +69,8 @@ function policyOf(options: ClientOptions, maxEpochs: number): Policy {
   return {
     ...DEFAULT_POLICY,
     maxEpochs,
-    privacy: limitOf(options),
+    privacy: limitOf('--max-epsilon', options.maxEpsilon, options.delta),
+    examples: limitOf('--max-example-epsilon', options.maxExampleEpsilon, options.delta),
     protections: requireSecagg ? HIDING : DEFAULT_POLICY.protections,
     secagg: {
       ...floor,
@@ -79,11 +81,11 @@ function policyOf(options: ClientOptions, maxEpochs: number): Policy {
 }
 
 /** @throws CliError `USAGE_INVALID` */
-function limitOf({ maxEpsilon, delta = 1e-6 }: ClientOptions): Policy['privacy'] {
-  if (maxEpsilon === undefined) return null;
-  if (!(maxEpsilon > 0 && maxEpsilon <= 10_000)) throw new CliError('USAGE_INVALID', '--max-epsilon must be above 0');
+function limitOf(option: string, epsilon: number | undefined, delta = 1e-6): Policy['privacy'] {
+  if (epsilon === undefined) return null;
+  if (!(epsilon > 0 && epsilon <= 10_000)) throw new CliError('USAGE_INVALID', `${option} must be above 0`);
   if (!(delta >= 1e-30 && delta < 0.5)) throw new CliError('USAGE_INVALID', '--delta must be from 1e-30 to below 0.5');
-  return { epsilon: maxEpsilon, delta };
+  return { epsilon, delta };
 }
 
 function keyOf(option: string, text: string, printedBy: string): PublicKey {
@@ -119,6 +121,8 @@ function describe(event: ClientEvent): string | null {
       return `${event.round}: an update of ${event.cohort} in two shares, one for ${event.aggregator}; ${sharesText(event.trust)}`;
     case 'private':
       return `${event.round}: noise of ${event.noiseMultiplier} times the clip${ownText(event)}`;
+    case 'private-examples':
+      return `${event.round}: ${formatCount(event.steps)} steps with noise of ${event.noiseMultiplier} times the clip of an example${ownText(event)}`;
     case 'unmasked':
       return `${event.round}: helped to unmask the sum of ${event.survivors}`;
     case 'left-out':

@@ -32,7 +32,7 @@ describe('epsilon, delta, calibrate', () => {
       engine: 'certified',
       relation: 'add-or-remove',
       direction: 'remove',
-      engineVersion: 1,
+      engineVersion: 2,
     });
     expect((certified['epsilon'] as number) / exact).toBeGreaterThanOrEqual(1);
     expect((certified['epsilon'] as number) / exact).toBeLessThan(1.001);

@@ -20,7 +20,7 @@ import type { ClientEvent } from './events.ts';
 import type { Hiding, HidingMeans } from './hiding.ts';
 import { callsOf, fatal, isFatal, join, retried } from './joining.ts';
 import type { LocalResult, LocalTrainer } from './local-trainer.ts';
-import { ownClearNoise } from './own-noise.ts';
+import { ownClearNoise, ownExamples } from './own-noise.ts';
 import { resume, stepParticipant } from './participant.ts';
 import type { ParticipantEffect, ParticipantEvent, PendingUpdate } from './participant.ts';
 import { DEFAULT_POLICY, objection } from './policy.ts';
@@ -206,10 +206,15 @@ class Session {
     const hiding = await this.#agree(assignment, layout, signal);
     if (hiding !== null && hiding.ready !== null) return this.#journal(assignment, hiding.ready, hiding.masked);
     const clear = hiding === null ? await ownClearNoise(this.#means, assignment, layout) : null;
+    const own = ownExamples({ ...this.#means, limit: this.#options.policy.examples }, assignment);
+    const work = { assignment, layout, weights: base, topology, signal, note, charge: own.charge };
     const started = performance.now();
-    const result = await this.#options.train({ assignment, layout, weights: base, topology, signal, note });
+    const result = await this.#options.train(work);
     signal.throwIfAborted();
-    const { examples, metrics } = result;
+    own.requireCharged();
+    const examples = result.examples;
+    // What a trainer measured has no noise.
+    const metrics = assignment.training.privacy ? {} : result.metrics;
     this.#options.onEvent({
       kind: 'trained',
       round: assignment.round,

@@ -4,6 +4,7 @@ import type { RandomSource } from '@carapace/crypto';
 import type { DataSource } from './data/source.ts';
 import { ClientError } from './errors.ts';
 import type { LocalTrainer, LocalWork } from './local-trainer.ts';
+import { privateSteps } from './training/private-steps.ts';
 import type { EpochResult, Examples, Trainer, TrainingEngine } from './training/engine.ts';
 
 export interface EngineTrainerOptions {
@@ -56,16 +57,24 @@ async function trainerOf(
 async function train(
   trainer: Trainer,
   examples: Examples,
-  { assignment, weights, signal }: LocalWork,
+  work: LocalWork,
   random: RandomSource,
 ): ReturnType<LocalTrainer> {
+  const { assignment, weights, signal } = work;
   const { training } = assignment;
+  const count = Math.min(examples.count, training.maxExamples);
+  // A loss as seen while training has no noise: it stays here.
+  if (training.privacy)
+    return {
+      weights: await privateSteps(trainer, examples, work, training.privacy, random),
+      examples: count,
+      metrics: {},
+    };
   trainer.setWeights(weights);
   let last: EpochResult = { loss: 0, steps: 0 };
   for (let epoch = 0; epoch < training.epochs; epoch++) {
     last = await trainer.trainEpoch(examples, shuffled(examples.count, random), training, signal);
   }
-  const count = Math.min(examples.count, training.maxExamples);
   return { weights: trainer.weights(), examples: count, metrics: { trainLoss: last.loss } };
 }
 

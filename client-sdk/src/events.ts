@@ -38,6 +38,15 @@ export type ClientEvent =
       readonly epsilon: number | null;
       readonly limit: number | null;
     }
+  | {
+      /** Training with noise on each step; what this device has given away of an example after it, where it counts against a limit. */
+      readonly kind: 'private-examples';
+      readonly round: RoundId;
+      readonly steps: number;
+      readonly noiseMultiplier: string;
+      readonly epsilon: number | null;
+      readonly limit: number | null;
+    }
   | { readonly kind: 'unmasked'; readonly round: RoundId; readonly survivors: number }
   | { readonly kind: 'left-out'; readonly round: RoundId; readonly reason: string }
   | { readonly kind: 'note'; readonly message: string }

@@ -1,5 +1,5 @@
 /** What a round asks of the device: from the model's weights and local data to an update. */
-import type { Assignment, Layout, Metrics } from '@carapace/aggregation';
+import type { Assignment, Layout, Metrics, StepsCharge } from '@carapace/aggregation';
 
 export interface LocalWork {
   readonly assignment: Assignment;
@@ -11,6 +11,11 @@ export interface LocalWork {
   /** Fires at the round's deadline and when the client stops. */
   readonly signal: AbortSignal;
   readonly note: (message: string) => void;
+  /**
+   * With `training.privacy`: to be called before the first step, with what all of them release. Without it nothing of the result is sent.
+   * @throws ClientError `PROTECTION_REFUSED` when the owner's limit does not allow that
+   */
+  readonly charge: (steps: StepsCharge) => Promise<void>;
 }
 
 export interface LocalResult {

@@ -25,6 +25,7 @@ import type {
   PrivacyEvent,
   Quantiser,
   RoundId,
+  StepsCharge,
   UserPrivacy,
 } from '@carapace/aggregation';
 import type { RandomSource } from '@carapace/crypto';
@@ -96,6 +97,44 @@ export async function ownClearNoise(
   };
 }
 
+export interface OwnExamples {
+  /** On disk when it resolves. @throws ClientError `PROTECTION_REFUSED` when the owner's limit does not allow it */
+  readonly charge: (steps: StepsCharge) => Promise<void>;
+  /** @throws ClientError `PROTECTION_REFUSED` when the task's examples have noise and whoever trained did not say so */
+  readonly requireCharged: () => void;
+}
+
+/** What a device gives away of its examples by training with noise: counted before the first step. */
+export function ownExamples(
+  { state, limit, onEvent }: Pick<OwnNoiseMeans, 'state' | 'limit' | 'onEvent'>,
+  { round, training }: Assignment,
+): OwnExamples {
+  let isCharged = false;
+  return {
+    charge: async (steps) => {
+      const epsilon = checkLimit(await state.exampleCharges(), steps, limit);
+      await state.noteExampleCharge(round, steps);
+      isCharged = true;
+      const noiseMultiplier = training.privacy?.noiseMultiplier ?? '0';
+      onEvent({
+        kind: 'private-examples',
+        round,
+        steps: steps.count,
+        noiseMultiplier,
+        epsilon,
+        limit: limit?.epsilon ?? null,
+      });
+    },
+    requireCharged: () => {
+      if (training.privacy && !isCharged)
+        throw refused(
+          'PRIVACY_EXAMPLES',
+          'the task trains with noise on its examples, and the trainer of this device added none',
+        );
+    },
+  };
+}
+
 async function isCounted(state: StateDirectory, round: RoundId, event: PrivacyEvent): Promise<boolean> {
   const [{ task }, text] = [parseRoundId(round), canonicalEvent(event)];
   return (await state.charges()).some(
@@ -121,18 +160,16 @@ async function count(
   // Another update would have noise of its own, and be another release: whoever refuses the first does not get a second.
   if (placement !== 'central' && before.some((charge) => charge.round === round))
     throw refused('PRIVACY_SPENT', 'an update of this device was made for the round before');
-  const epsilon = checkLimit(before, event, limit);
+  const epsilon = checkLimit(before, { event }, limit);
   onEvent({ kind: 'private', round, placement, noiseMultiplier, epsilon, limit: limit?.epsilon ?? null });
 }
 
+type Released = Pick<StepsCharge, 'event'> & Partial<StepsCharge>;
+
 /** What this device would have given away with this round. */
-function checkLimit(
-  before: readonly { readonly event: PrivacyEvent }[],
-  event: PrivacyEvent,
-  limit: PrivacyLimit | null,
-): number | null {
+function checkLimit(before: readonly Released[], now: Released, limit: PrivacyLimit | null): number | null {
   if (limit === null) return null;
-  const charges = [...before, { event }].map((one) => ({ event: one.event, count: 1 }));
+  const charges = [...before, now].map(({ event, count = 1 }) => ({ event, count }));
   const epsilon = new PrivacyAccount('zero-out', charges).epsilon(limit.delta).value;
   if (epsilon <= limit.epsilon) return epsilon;
   throw refused('PRIVACY_LIMIT', `epsilon would be ${epsilon.toFixed(3)} after it, this device gives ${limit.epsilon}`);

@@ -12,6 +12,8 @@ export interface Policy {
   readonly secagg: ClientFloor;
   /** What this device gives away in all, in epsilon at delta, by its own count; null sets no limit. */
   readonly privacy: PrivacyLimit | null;
+  /** The same of each of its examples, by the noise of its own training; null sets no limit. */
+  readonly examples: PrivacyLimit | null;
 }
 
 export interface PrivacyLimit {
@@ -25,6 +27,7 @@ export const DEFAULT_POLICY: Policy = {
   maxParameters: 500_000_000,
   secagg: DEFAULT_FLOOR,
   privacy: null,
+  examples: null,
 };
 
 /** Why this device takes no part, or null. */
@@ -37,6 +40,8 @@ export function objection(
     return `this device does not take part with the protection ${protection.kind}`;
   if (policy.privacy !== null && privacyOf(protection) === null)
     return 'this device gives nothing without noise, and the round adds none';
+  if (policy.examples !== null && !training.privacy)
+    return 'this device trains on its examples with noise alone, and the task asks for none';
   if (protection.kind === 'shares' && aggregator === undefined && !policy.protections.includes('clear'))
     return 'this device takes part in the clear no more than with shares for an aggregator that only the coordinator names: pin it (--aggregator)';
   if (training.epochs > policy.maxEpochs)

@@ -9,8 +9,10 @@ import {
   encodeClientState,
   joinSession,
   lanesOf,
+  privacyOf,
   quantise,
   secaggClientStep,
+  vectorLength,
   workDigest,
 } from '@carapace/aggregation';
 import type {
@@ -174,7 +176,7 @@ export class SecureAggregation {
         floor: await floorOf(floor, state, membership),
         model: assignment.model.weights,
         work: workOf(assignment, layout),
-        values: layout.size,
+        values: valuesIn(assignment, layout),
       },
       random,
     );
@@ -188,7 +190,10 @@ export class SecureAggregation {
   async #checkSame(state: ClientState, assignment: Assignment, layout: Layout): Promise<void> {
     if (!('session' in state)) return;
     const { model, work, values } = state.session;
-    const same = model === assignment.model.weights && work === workOf(assignment, layout) && values === layout.size;
+    const same =
+      model === assignment.model.weights &&
+      work === workOf(assignment, layout) &&
+      values === valuesIn(assignment, layout);
     if (same) return;
     await this.#means.state.dropProtocol();
     throw new ClientError(
@@ -265,6 +270,11 @@ function quantised(session: Session, delta: Float32Array, examples: number, rand
 
 export function workOf({ model, training, protection }: Assignment, layout: Layout): Digest {
   return workDigest({ layout: layout.digest, topology: model.topology, training, protection });
+}
+
+/** Of the vector that a client hides: those of its update, and its clip bit where the clip moves. */
+export function valuesIn({ protection }: Assignment, layout: Layout): number {
+  return vectorLength(privacyOf(protection), layout.size);
 }
 
 /** The round goes on without this client, or ended: nothing is left to do for it. */

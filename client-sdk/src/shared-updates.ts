@@ -13,7 +13,7 @@ import { awaitMessage, floorOf, noteRoster, rosterKeysOf } from './hiding.ts';
 import type { Hiding, HidingMeans } from './hiding.ts';
 import { ownNoise } from './own-noise.ts';
 import { isOtherAggregator, sharedWith } from './protected-task.ts';
-import { workOf } from './secure-aggregation.ts';
+import { valuesIn, workOf } from './secure-aggregation.ts';
 
 export class SharedUpdates {
   readonly #means: HidingMeans;
@@ -67,7 +67,7 @@ export class SharedUpdates {
         floor: await floorOf(floor, state, membership),
         model: assignment.model.weights,
         work: workOf(assignment, layout),
-        values: layout.size,
+        values: valuesIn(assignment, layout),
       }),
     );
     await this.#checkSame(assignment, part.session);

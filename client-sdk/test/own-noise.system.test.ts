@@ -2,11 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { layoutOf, latticeEvent, clearNoisePlan } from '@carapace/aggregation';
+import { layoutOf, latticeEvent, clearNoisePlan, planCentral, stepsCharge } from '@carapace/aggregation';
 import type { Assignment, ClearUpdates, NoisePlacement } from '@carapace/aggregation';
-import { systemRandom } from '@carapace/crypto';
+import { parseRational, systemRandom } from '@carapace/crypto';
 import { afterAll, expect, test } from 'vitest';
-import { ownClearNoise } from '../src/own-noise.ts';
+import { ownClearNoise, ownExamples } from '../src/own-noise.ts';
 import type { OwnNoiseMeans } from '../src/own-noise.ts';
 import { StateDirectory } from '../src/state/state-directory.ts';
 import { ASSIGNMENT } from './fixtures.ts';
@@ -54,5 +54,29 @@ test('a limit counts local noise, and takes neither none nor the coordinator’s
   const first = await ownClearNoise(limited, assigned('local'), layout);
   await first?.contribution(new Float32Array(4));
   await expect(ownClearNoise(limited, assigned('local', 'mnist.2'), layout)).rejects.toThrow(/PRIVACY_LIMIT/);
+  state.close();
+});
+
+test('what training gives away of examples is counted each time, over rounds and restarts, and ends at the limit', async () => {
+  const place = join(directory, 'examples');
+  const training = { ...ASSIGNMENT.training, privacy: { unit: 'example', noiseMultiplier: '1', clip: 1 } as const };
+  const round = (number: number): Assignment => ({ ...ASSIGNMENT, round: `mnist.${number}`, training }) as Assignment;
+  const steps = stepsCharge(planCentral({ dimension: 4, noiseMultiplier: parseRational('1') }), 0.01, 100);
+  // Once costs 1.68 at 1e-6, twice 1.82, three times 1.96.
+  const limit = { epsilon: 1.9, delta: 1e-6 };
+  let state = await StateDirectory.open(place, systemRandom);
+  await ownExamples(meansOf(state, limit), round(1)).charge(steps);
+  state.close();
+  state = await StateDirectory.open(place, systemRandom);
+  // The same round again, after a crash: its noise is new, and so is what it tells.
+  const again = ownExamples(meansOf(state, limit), round(1));
+  expect(() => again.requireCharged()).toThrow(/PROTECTION_REFUSED: PRIVACY_EXAMPLES/);
+  await again.charge(steps);
+  again.requireCharged();
+  expect(await state.exampleCharges()).toEqual([1, 1].map((number) => ({ round: `mnist.${number}`, ...steps })));
+  await expect(ownExamples(meansOf(state, limit), round(2)).charge(steps)).rejects.toThrow(/PRIVACY_LIMIT/);
+  expect(await state.exampleCharges()).toHaveLength(2);
+  // Nothing is asked of a trainer where the task asks for nothing.
+  ownExamples(meansOf(state, limit), ASSIGNMENT).requireCharged();
   state.close();
 });

@@ -58,3 +58,12 @@ test('shares are taken where nothing is sent in the clear with a pinned aggregat
 test('the default policy takes an everyday assignment', () => {
   expect(objection(DEFAULT_POLICY, ASSIGNMENT, MEMBERSHIP)).toBeNull();
 });
+
+test('a device with a limit for its examples trains with noise on them alone', () => {
+  const policy: Policy = { ...POLICY, examples: { epsilon: 4, delta: 1e-6 } };
+  expect(objection(policy, ASSIGNMENT, MEMBERSHIP)).toContain('trains on its examples with noise alone');
+  const privacy = { unit: 'example', noiseMultiplier: '1', clip: 1 } as const;
+  const noisy: Assignment = { ...ASSIGNMENT, training: { ...ASSIGNMENT.training, privacy } };
+  expect(objection(policy, noisy, MEMBERSHIP)).toBeNull();
+  expect(objection(POLICY, noisy, MEMBERSHIP)).toBeNull();
+});

@@ -5,6 +5,7 @@
 import type {
   ClearUpdates,
   ClientId,
+  ClipStep,
   Digest,
   Metrics,
   ModelName,
@@ -107,6 +108,12 @@ export interface Records {
   /** 32 bytes that only this round's noise is drawn from; kept until it has ended. */
   insertRoundSecret(round: RoundId, secret: Uint8Array): Promise<void>;
   findRoundSecret(round: RoundId): Promise<Uint8Array | null>;
+  /** What the updates of the round are clipped to, where that is not the same in all rounds: before anybody is selected. */
+  setRoundClip(round: RoundId, clip: number): Promise<void>;
+  /** The noisy share of its updates that were within; of a round that is aggregating, else nothing is changed. */
+  noteWithinClip(round: RoundId, within: number): Promise<void>;
+  /** Of the latest round of the task that found out, null before the first. */
+  findClipStep(task: TaskId): Promise<ClipStep | null>;
   /** Of correlated noise, one that was released by the round; each but once. */
   insertNoiseStep(task: TaskId, step: NoiseStep, round: RoundId): Promise<void>;
   /** The latest of the task, null before the first. */
@@ -217,6 +224,8 @@ export interface RoundRecord {
   readonly number: number;
   /** The model version that the round starts from. */
   readonly baseVersion: number;
+  /** Of updates, where it moves from round to round; else null. */
+  readonly clip: number | null;
   readonly state: RoundState;
   readonly createdAt: Instant;
   readonly updatedAt: Instant;
@@ -504,6 +513,8 @@ export interface Aggregated {
   readonly examples: number;
   /** The state of correlated noise after the step, durable among the updates; null without. */
   readonly noiseState: Digest | null;
+  /** The noisy share of the updates that were within their clip, where it moves; else null. */
+  readonly within: number | null;
 }
 
 export interface AggregationInput {

@@ -11,7 +11,8 @@ const { parse: parseYaml } = createRequire(join(ROOT, 'cli', 'package.json'))('y
   readonly parse: (text: string) => Record<string, unknown>;
 };
 const document = readFileSync(join(ROOT, 'docs', 'task.md'), 'utf8');
-const [smallest = '', whole = '', sampled = '', correlated = '', secure = '', shared = ''] = fences(document, 'yaml');
+const [smallest = '', whole = '', sampled = '', adaptive = '', noisy = '', correlated = '', secure = '', shared = ''] =
+  fences(document, 'yaml');
 const keys = tableRows(document).map(([key = '', , range = '', byDefault = '']) => ({
   key: key.replaceAll('`', ''),
   range,
@@ -28,6 +29,19 @@ test('the example of secret cohorts parses, and with nothing else around it is r
   expect(() => parseTask({ ...task, protection: { kind: 'clear' } })).toThrow(/PRIVACY_UNPROVED/);
 });
 
+test('the example of an adaptive clip parses, with the defaults of a cohort of its size', () => {
+  const task = parseYaml(adaptive);
+  const written = parseTask(task).protection.privacy;
+  expect(written?.adaptive).toEqual({ quantile: 0.5, rate: 0.2, bitDeviation: '5' });
+  const privacy = { noiseMultiplier: '1.1', clip: 0.1, adaptive: {}, budgets: ['mnist'] };
+  expect(parseTask({ ...task, protection: { kind: 'secagg', privacy } }).protection.privacy).toEqual(written);
+});
+
+test('the example of noise on examples parses', () => {
+  const { training } = parseTask(parseYaml(noisy));
+  expect(training.privacy).toEqual({ unit: 'example', noiseMultiplier: '1.1', clip: 1 });
+});
+
 test('the example of correlated noise parses', () => {
   const { protection } = parseTask(parseYaml(correlated));
   expect(protection.privacy?.matrix).toEqual({ kind: 'banded', band: 10, steps: 500, most: 6, apart: 50 });
@@ -42,7 +56,7 @@ describe.each([
 ] as const)('the example with %s', (kind, example, required) => {
   const documented = keys
     .flatMap(({ key }) => (key.startsWith('protection.') ? [key.slice('protection.'.length)] : []))
-    .filter((key) => !key.startsWith('privacy.matrix'))
+    .filter((key) => !/^privacy\.(matrix|adaptive)/.test(key))
     .filter((key) => !FOREIGN[kind].some((foreign) => foreign === key));
 
   test('parses, with the documented keys of its protection written out', () => {
@@ -76,7 +90,7 @@ describe.each([
 
 test('the written-out example and the table list the same keys, but for those of other schedules and protections', () => {
   const ofOtherKinds =
-    /^(schedule\.(seconds|pattern)|cohort\.(selection\.(?!kind)|participation)|protection\.(?!kind))/;
+    /^(schedule\.(seconds|pattern)|training\.privacy|cohort\.(selection\.(?!kind)|participation)|protection\.(?!kind))/;
   const listed = keys.map(({ key }) => key).filter((key) => !ofOtherKinds.test(key));
   expect(leaves(parseYaml(whole)).sort()).toEqual(listed.sort());
 });
@@ -126,6 +140,7 @@ function withKey(key: string, value: unknown): Record<string, unknown> {
     cohort: cohortFor(key, value),
     schedule: scheduleFor(key, value),
     protection: protectionFor(key, value),
+    ...(key.startsWith('training.privacy.') && { training: { privacy: { noiseMultiplier: '1', clip: 1 } } }),
     ...(key.startsWith('protection.privacy.matrix') && { rounds: 1 }),
   };
   const path = key.split('.');

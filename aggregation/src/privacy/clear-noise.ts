@@ -12,11 +12,15 @@ import { l1Bound } from './mechanisms/integer-norm.ts';
 import type { LatticePlan } from './mechanisms/lattice-plan.ts';
 import { addLocalNoise, planLocal } from './mechanisms/local.ts';
 import { sumNoise } from './mechanisms/sum-noise.ts';
+import { vectorLength, wholeClip, withClipBit } from './moving-clip.ts';
 
-/** Null without noise. @param dimension values of an update. @throws AggregationError `MECHANISM_PARAMETERS` */
+/** Null without noise. @param dimension values of an update, without a clip bit. @throws AggregationError `MECHANISM_PARAMETERS` */
 export function clearNoisePlan({ privacy }: ClearUpdates, dimension: number): LatticePlan | null {
   if (!privacy) return null;
-  const settings = { dimension, noiseMultiplier: parseRational(privacy.noiseMultiplier) };
+  const settings = {
+    dimension: vectorLength(privacy, dimension),
+    noiseMultiplier: parseRational(privacy.noiseMultiplier),
+  };
   return privacy.placement === 'central' ? planCentral(settings) : planLocal(settings);
 }
 
@@ -56,22 +60,25 @@ export function isWithinClip({ placement, clip }: UserPrivacy, update: Float32Ar
   return placement !== 'central' || clipping(update, clip).norm <= clip * (1 + ROUNDING);
 }
 
-/** The mean of contributions with the coordinator's noise on it, clipped here once more. */
+/**
+ * The mean of contributions with the coordinator's noise on it, clipped here once more. Where the clip moves, the bits are seen by the norms as they came
+ * (what was clipped has the norm of the clip), and their mean is last.
+ */
 export class CentrallyNoisyMean {
   readonly #plan: LatticePlan;
-  readonly #clip: number;
+  readonly #privacy: UserPrivacy;
   readonly #sum: CentralSum;
   #count = 0;
 
-  constructor(plan: LatticePlan, { clip }: UserPrivacy) {
+  constructor(plan: LatticePlan, privacy: UserPrivacy) {
     this.#plan = plan;
-    this.#clip = clip;
-    this.#sum = new CentralSum(plan, clip);
+    this.#privacy = privacy;
+    this.#sum = new CentralSum(plan, wholeClip(privacy));
   }
 
   /** @throws AggregationError `VECTOR_LENGTH`, `MECHANISM_NONFINITE` or `MECHANISM_NORM` */
   add(update: Float32Array): void {
-    this.#sum.add(update);
+    this.#sum.add(withClipBit(this.#privacy, update, ROUNDING));
     this.#count++;
   }
 
@@ -82,7 +89,7 @@ export class CentrallyNoisyMean {
   /** Once. @param secret of the round; @param over what the sum is divided by. @throws AggregationError `MECHANISM_RELEASED` */
   open(secret: Uint8Array, over: number): Float64Array<ArrayBuffer> {
     const sum = this.#sum.integers();
-    const noisy = releaseCentral(this.#plan, this.#clip, sum, sumNoise(secret, sum, this.#plan.variance));
+    const noisy = releaseCentral(this.#plan, wholeClip(this.#privacy), sum, sumNoise(secret, sum, this.#plan.variance));
     return noisy.map((value) => value / over);
   }
 }

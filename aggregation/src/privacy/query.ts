@@ -14,7 +14,7 @@ import type { Converted, RenyiCurve } from './rdp/convert.ts';
 import type { RenyiCurves } from './rdp/renyi.ts';
 
 /** Counts up whenever an answer may come out different to the bit; a ledger records it. */
-export const PRIVACY_ENGINE_VERSION = 1;
+export const PRIVACY_ENGINE_VERSION = 2;
 
 /**
  * `certified`: an upper bound that is proved, by privacy loss distributions, or by Renyi curves where an event has nothing else.
@@ -105,7 +105,8 @@ function byCertificate(budget: Budget, question: Question, tolerance: number): F
   if (compositions === undefined) return byRenyi(budget, question);
   const all = compositions.map(({ direction, composition }) => {
     const { value, excess } = question.certified(composition, tolerance);
-    return { direction, value, errorBound: excess };
+    // An error that cannot be told is none that is known to be small.
+    return { direction, value, errorBound: Number.isNaN(excess) ? Infinity : excess };
   });
   const worst = largest(all);
   const found = { ...worst, method: 'privacy loss distribution', order: null } as const;
@@ -129,12 +130,12 @@ const FINE = 1e-5;
 
 function exactly(composition: Composition, question: Question): Pick<Found, 'value' | 'errorBound' | 'method'> {
   // Among atoms alone a contour meets kinks, and its integrand comes back again and again.
-  if (isSmooth(composition) || singleStep(composition) !== undefined) {
-    const { value, change } = question.exact(composition);
-    return { value, errorBound: change, method: 'contour integral' };
-  }
+  const isContour = isSmooth(composition) || singleStep(composition) !== undefined;
+  const { value: closest, change } = isContour ? question.exact(composition) : { value: NaN, change: Infinity };
+  const contour = { value: closest, errorBound: change, method: 'contour integral' } as const;
+  if (change <= FINE) return contour;
   const { value, excess } = question.certified(composition, FINE);
-  return { value, errorBound: excess, method: 'privacy loss distribution' };
+  return change < excess ? contour : { value, errorBound: excess, method: 'privacy loss distribution' };
 }
 
 function byClosedForm(budget: Budget, question: Question, margin: number): Found | undefined {

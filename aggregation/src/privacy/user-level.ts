@@ -2,7 +2,7 @@
  * A task's privacy setting as a mechanism: the plan of the noise, what a round is charged, and the two halves around the secure sum. All of
  * it follows from the task and from what a session says of its cohort, so every party computes it for itself.
  */
-import { discreteGaussian, parseRational, skellam, toNumber } from '@carapace/crypto';
+import { parseRational, toNumber } from '@carapace/crypto';
 import type { RandomSource } from '@carapace/crypto';
 import { AggregationError } from '../errors.ts';
 import { laneCount } from '../secagg/quantiser.ts';
@@ -16,7 +16,8 @@ import type {
   UserPrivacy,
 } from '../task.ts';
 import type { PrivacyEvent } from './events/event.ts';
-import { describeDistributed, planDistributed } from './mechanisms/distributed.ts';
+import { vectorLength, wholeClip, withClipBit } from './moving-clip.ts';
+import { describeDistributed, noiseOf, planDistributed } from './mechanisms/distributed.ts';
 import type { DistributedPlan } from './mechanisms/distributed.ts';
 import { addNoiseShare, boundedIntegers } from './mechanisms/distributed-client.ts';
 import { openNoisySum } from './mechanisms/distributed-server.ts';
@@ -48,7 +49,7 @@ export interface NoisyCohort {
 
 /**
  * Shares of noise are made for the survivors that are relied on; local noise for one; those of central noise, which the coordinator draws all
- * of, for whoever may be there. @param dimension values of an update. @throws AggregationError `MECHANISM_PARAMETERS` or `MECHANISM_MODULUS`
+ * of, for whoever may be there. @param dimension values of an update, without a clip bit. @throws AggregationError `MECHANISM_PARAMETERS` or `MECHANISM_MODULUS`
  */
 export function noisePlan(
   { bits }: Pick<Hiding, 'bits'>,
@@ -58,7 +59,7 @@ export function noisePlan(
 ): DistributedPlan {
   return planDistributed({
     noise: privacy.noise,
-    dimension,
+    dimension: vectorLength(privacy, dimension),
     clients: cohort.clients,
     floor: floorOf(privacy, cohort),
     noiseMultiplier: parseRational(privacy.noiseMultiplier),
@@ -118,31 +119,32 @@ export function noisyQuantiser({ bits }: Pick<Hiding, 'bits'>, { clip }: UserPri
 /** One client's integers: its clipped update, with its noise unless that is the coordinator's, and its weight. @throws AggregationError `MECHANISM_NONFINITE` */
 export function noisyLanes(
   plan: DistributedPlan,
-  { clip, placement }: UserPrivacy,
+  privacy: UserPrivacy,
   context: Uint8Array,
   update: Float32Array,
   format: LaneFormat,
   random: RandomSource,
 ): Uint32Array {
   const lanes = new Uint32Array(laneCount(format));
-  const round = { clip, seed: rotationSeed(context) };
-  const hasOwnNoise = placement !== 'central';
+  const round = { clip: wholeClip(privacy), seed: rotationSeed(context) };
+  const whole = withClipBit(privacy, update);
+  const hasOwnNoise = privacy.placement !== 'central';
   lanes.set(
     hasOwnNoise
-      ? addNoiseShare(plan, round, update, random)
-      : wrap(boundedIntegers(plan, round, update, random), plan.bits),
+      ? addNoiseShare(plan, round, whole, random)
+      : wrap(boundedIntegers(plan, round, whole, random), plan.bits),
   );
   lanes[format.values] = 1;
   return lanes;
 }
 
 /**
- * The noisy mean behind summed lanes, or undefined when they do not count as many clients as there are. @param secret of the round, for noise
+ * The noisy mean behind summed lanes, with that of clip bits last where there are some, or undefined when they do not count as many clients as there are. @param secret of the round, for noise
  * that the coordinator adds; null where clients added theirs
  */
 export function openNoisyMean(
   plan: DistributedPlan,
-  { clip, placement }: UserPrivacy,
+  privacy: UserPrivacy,
   context: Uint8Array,
   sums: Uint32Array,
   survivors: number,
@@ -151,8 +153,8 @@ export function openNoisyMean(
 ): Float64Array | undefined {
   if (sums[format.values] !== survivors) return undefined;
   const values = sums.subarray(0, format.values);
-  const lanes = placement === 'central' ? withCentralNoise(plan, values, requireSecret(secret)) : values;
-  const { sum } = openNoisySum(plan, { clip, seed: rotationSeed(context) }, lanes, survivors);
+  const lanes = privacy.placement === 'central' ? withCentralNoise(plan, values, requireSecret(secret)) : values;
+  const { sum } = openNoisySum(plan, { clip: wholeClip(privacy), seed: rotationSeed(context) }, lanes, survivors);
   return sum.map((value) => value / survivors);
 }
 
@@ -161,8 +163,7 @@ function withCentralNoise(plan: DistributedPlan, sums: Uint32Array, secret: Uint
   const sum = wrap(new Int32Array(sums), plan.bits);
   const noisy = new Int32Array(sum);
   const variance = product(plan.localVariance, plan.floor);
-  const noise = plan.noise === 'skellam' ? skellam(variance) : discreteGaussian(variance);
-  noise.addTo(noisy, sumNoise(secret, sum, variance));
+  noiseOf(plan.noise, variance).addTo(noisy, sumNoise(secret, sum, variance));
   return wrap(noisy, plan.bits);
 }
 

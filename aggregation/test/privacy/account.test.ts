@@ -36,7 +36,7 @@ test('its text has decimal strings and reads back', () => {
     }),
   );
   expect(new PrivacyAccount('add-or-remove', [sampledGaussian(0.01, 1, 2), sampledGaussian(0.01, 1, 3)]).toText()).toBe(
-    '{"charges":[{"count":"5","event":{"event":{"kind":"gaussian","noiseMultiplier":"1"},"kind":"poisson","probability":"0.01"}}],"engineVersion":1,"relation":"add-or-remove"}',
+    '{"charges":[{"count":"5","event":{"event":{"kind":"gaussian","noiseMultiplier":"1"},"kind":"poisson","probability":"0.01"}}],"engineVersion":2,"relation":"add-or-remove"}',
   );
 });
 
@@ -44,8 +44,8 @@ test.each([
   '',
   '{}',
   '[]',
-  '{"charges":[],"engineVersion":2,"relation":"zero-out"}',
-  '{"charges":[],"engineVersion":1,"relation":"zero-out","x":1}',
+  '{"charges":[],"engineVersion":1,"relation":"zero-out"}',
+  '{"charges":[],"engineVersion":2,"relation":"zero-out","x":1}',
 ])('refuses %s', (text) => {
   expect(() => PrivacyAccount.fromText(text)).toThrow(AggregationError);
 });

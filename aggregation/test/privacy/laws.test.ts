@@ -22,6 +22,7 @@ describe('certified and exact, each the other’s check', () => {
         const exact = privacyEpsilon(all, of, { relation: under, engine: 'exact' });
         // The exact engine says itself how far it got: about a second's work of terms.
         const error = 1e-8 + 2 * exact.errorBound!;
+        expect(error).toBeLessThan(1e-3);
         expect(upper.value).toBeGreaterThanOrEqual(exact.value * (1 - error));
         expect(upper.value).toBeLessThanOrEqual(exact.value * (1 + 1e-3 + error) + 2e-6);
       }),

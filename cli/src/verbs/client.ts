@@ -28,7 +28,12 @@ export function addClientVerbs(program: Command, io: Io): void {
       'pin the enrolment authority that vouches for the other clients (`carapace roster key`)',
     )
     .option('--max-epsilon <number>', 'give away no more than this, by this device’s own count', Number)
-    .option('--delta <number>', 'with --max-epsilon (1e-6)', Number)
+    .option(
+      '--max-example-epsilon <number>',
+      'give away no more than this of each example: train with noise alone, and count it',
+      Number,
+    )
+    .option('--delta <number>', 'with --max-epsilon and --max-example-epsilon (1e-6)', Number)
     .option(
       '--aggregator <key>',
       'pin the second aggregator of tasks that share updates between two (`carapace aggregator` prints it)',

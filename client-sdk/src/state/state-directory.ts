@@ -3,7 +3,15 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseClientId, parseDigest, parsePrivacyEvent, parseRoundId, parseUpdateId } from '@carapace/aggregation';
-import type { ClientId, Digest, PrivacyEvent, RoundId, SignedDocument, TaskId } from '@carapace/aggregation';
+import type {
+  ClientId,
+  Digest,
+  PrivacyEvent,
+  RoundId,
+  SignedDocument,
+  StepsCharge,
+  TaskId,
+} from '@carapace/aggregation';
 import {
   fromBase64url,
   fromHex,
@@ -210,6 +218,26 @@ export class StateDirectory {
     await replaceFile(this.#path('privacy.jsonl'), `${lines.join('\n')}\n`);
   }
 
+  /** What this device has given away of its examples, training by training. */
+  async exampleCharges(): Promise<(StepsCharge & { readonly round: RoundId })[]> {
+    const stored = await readIfPresent(this.#path('examples.jsonl'));
+    const lines = (stored?.toString('utf8') ?? '').split('\n').filter((line) => line !== '');
+    return lines.map((line) =>
+      this.#parse('examples.jsonl', Buffer.from(line), (value: Record<string, unknown>) => ({
+        round: parseRoundId(String(value['round'])).id,
+        event: parsePrivacyEvent(value['event']),
+        count: stepsOf(value['count']),
+      })),
+    );
+  }
+
+  /** Each training of a round: what a crash cut off is counted, and so is what comes after it. Written anew, as {@link noteCharge}. */
+  async noteExampleCharge(round: RoundId, { event, count }: StepsCharge): Promise<void> {
+    const known = await this.exampleCharges();
+    const lines = [...known, { round, event, count }].map((charge) => JSON.stringify(charge));
+    await replaceFile(this.#path('examples.jsonl'), `${lines.join('\n')}\n`);
+  }
+
   /** What a second aggregator keeps of a round, or null. */
   async aggregation(round: RoundId): Promise<Uint8Array | null> {
     const stored = await readIfPresent(this.#aggregationPath(round));
@@ -339,6 +367,11 @@ function protectionsIn(value: unknown): ReadonlyMap<string, string> {
   // It is written with the first task: an empty one was not written here.
   if (entries.length === 0) throw new TypeError('no tasks');
   return new Map(entries.map(([task, protection]) => [task, String(protection)]));
+}
+
+function stepsOf(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1) return value;
+  throw new TypeError('no number of steps');
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -399,7 +399,15 @@ function workOf(model: InitialModel, changes: Partial<LocalTraining> = {}, signa
     training: { ...training(0.05, 8), epochs: 2, ...changes },
   };
   const { topology, weights } = model;
-  return { assignment, layout: layoutOf(model.tensors), weights, topology, signal, note: () => undefined };
+  return {
+    assignment,
+    layout: layoutOf(model.tensors),
+    weights,
+    topology,
+    signal,
+    note: () => undefined,
+    charge: () => Promise.resolve(),
+  };
 }
 
 describe('local training', () => {

@@ -7,6 +7,7 @@ import { CoordinatorError } from '../errors.ts';
 import type { ClientRecord, Presence, RoundRecord, VersionRecord } from '../ports.ts';
 import type { CheckIn } from './api.ts';
 import type { Context } from './context.ts';
+import { taskIn } from './round-task.ts';
 import type { Rounds } from './rounds.ts';
 import type { Waiters } from './waiters.ts';
 
@@ -82,11 +83,11 @@ export class CheckIns {
   }
 
   async #sign(client: ClientId, round: RoundRecord): Promise<SignedDocument> {
-    const task = await this.#ctx.store.findTask(round.task);
+    const task = taskIn(round, await this.#ctx.store.findTask(round.task));
     const deadline = reportBy(round.state);
     if (task === null || deadline === null)
       throw new CoordinatorError('ROUND_OVER', `${round.id} is ${round.state.kind}`);
-    const base = await this.#version(task.task.model.name, round.baseVersion);
+    const base = await this.#version(task.model.name, round.baseVersion);
     const assignment: Assignment = {
       protocol: PROTOCOL_VERSION,
       task: round.task,
@@ -99,8 +100,8 @@ export class CheckIns {
         topology: base.topology,
         tensors: base.tensors,
       },
-      training: task.task.training,
-      protection: task.task.protection,
+      training: task.training,
+      protection: task.protection,
       deadline,
       issuedAt: this.#ctx.clock.now(),
     };

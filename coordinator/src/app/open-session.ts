@@ -5,9 +5,11 @@ import {
   layoutOf,
   modeFor,
   noisyQuantiser,
+  privacyOf,
   readRoster,
   signRoster,
   thresholdsFor,
+  vectorLength,
   workDigest,
 } from '@carapace/aggregation';
 import type {
@@ -24,6 +26,7 @@ import { parsePublicKey } from '@carapace/crypto';
 import type { Agreeing } from '../domain/round.ts';
 import type { Records, RoundRecord, VersionRecord } from '../ports.ts';
 import type { Context } from './context.ts';
+import { taskIn } from './round-task.ts';
 
 /** A round is tried once; a further try is another round. */
 const ATTEMPT = 1;
@@ -37,7 +40,7 @@ export async function openSession(
   state: Agreeing,
   clients: readonly ClientId[],
 ): Promise<void> {
-  const task = (await records.findTask(round.task))?.task;
+  const task = taskIn(round, await records.findTask(round.task));
   const base = task && (await records.findVersion(task.model.name, round.baseVersion));
   if (!base) throw new Error(`${round.id} has no task or base version`);
   const cohort = await membersOf(records, clients);
@@ -64,7 +67,7 @@ function termsOf(
     attempt: ATTEMPT,
     model: base.weights,
     work: workDigest({ layout: layout.digest, topology: base.topology, training, protection }),
-    values: layout.size,
+    values: vectorLength(privacyOf(protection), layout.size),
   };
 }
 

@@ -1,5 +1,5 @@
 /** Opens the rounds of a task: never two at once, never beyond the task's number, never for a task that is not active. */
-import { matrixOf, privacyOf } from '@carapace/aggregation';
+import { clipAfter, matrixOf, privacyOf } from '@carapace/aggregation';
 import type { RoundId, TaskId } from '@carapace/aggregation';
 import { planOf, reopenAt } from '../domain/plan.ts';
 import { isTerminal, openRound } from '../domain/round.ts';
@@ -27,7 +27,12 @@ export async function openNextRound(ctx: Context, budgets: Budgets, id: TaskId):
     .transaction('open_round', async (records) => {
       const round = await records.insertRound(id, base.version, state, now);
       if (round === null) return null;
-      await records.appendRoundEvent(round, now, 'open', { baseVersion: base.version });
+      const clip = clipAfter(record.task.protection, await records.findClipStep(id));
+      if (clip !== null) await records.setRoundClip(round, clip);
+      await records.appendRoundEvent(round, now, 'open', {
+        baseVersion: base.version,
+        ...(clip !== null && { clip }),
+      });
       const verdict = await budgets.reserve(records, round, record.task, base, now);
       if (verdict?.kind === 'refused') throw new Unaffordable(refusalText(verdict.why));
       const steps = matrixOf(record.task.protection)?.steps ?? Infinity;

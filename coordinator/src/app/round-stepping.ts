@@ -13,6 +13,7 @@ import { openSession } from './open-session.ts';
 import type { Budgets } from './privacy/budgets.ts';
 import type { Protocols } from './protocols.ts';
 import { onRoster } from './secagg/rosters.ts';
+import { taskIn } from './round-task.ts';
 import { manifested } from './versions.ts';
 
 /** Something that happened outside the records: an event, and what goes with it. */
@@ -177,8 +178,8 @@ async function publish(
   now: Instant,
   metrics: Metrics,
 ): Promise<VersionRecord> {
-  const task = await records.findTask(round.task);
-  const base = task && (await records.findVersion(task.task.model.name, round.baseVersion));
+  const task = taskIn(round, await records.findTask(round.task));
+  const base = task && (await records.findVersion(task.model.name, round.baseVersion));
   if (!base) throw new Error(`${round.id} completes, but its task or base version is not in the records`);
   const { model, topology, tensors, version: parent } = base;
   const content = {
@@ -190,10 +191,11 @@ async function publish(
     parent,
     metrics,
     // How many came tells of each whether it did.
-    cohort: privateCohort(task.task) ? null : effect.reported,
+    cohort: privateCohort(task) ? null : effect.reported,
   };
-  const statement = await budgets.statement(records, task.task, base, now);
-  return records.insertVersion(manifested(ctx.key, content, now, statement), now);
+  const privacy = await budgets.statement(records, task, base, now);
+  const said = { privacy, examples: task.training.privacy ?? null };
+  return records.insertVersion(manifested(ctx.key, content, now, said), now);
 }
 
 function privateCohort({ cohort }: Task): boolean {

@@ -1,10 +1,11 @@
 /** The two jobs of a round that take time: the sum with the server's step, and the evaluation. Both may run twice. */
 import { matrixOf, privacyOf } from '@carapace/aggregation';
-import type { ClearUpdates, Digest, Metrics, Protection, RoundId } from '@carapace/aggregation';
+import type { ClearUpdates, Digest, Metrics, Protection, RoundId, Task } from '@carapace/aggregation';
 import type { RoundEvent } from '../domain/round.ts';
 import { CoordinatorError } from '../errors.ts';
-import type { NoiseStep, Records, RoundRecord, TaskRecord, UpdateRecord, VersionRecord } from '../ports.ts';
+import type { NoiseStep, Records, RoundRecord, UpdateRecord, VersionRecord } from '../ports.ts';
 import type { Context } from './context.ts';
+import { taskIn } from './round-task.ts';
 import type { Occurrence } from './round-stepping.ts';
 import type { Protocols } from './protocols.ts';
 
@@ -13,7 +14,7 @@ export async function aggregateRound(ctx: Context, protocols: Protocols, id: Rou
   const subject = await subjectOf(ctx, id, 'aggregating');
   if (subject === null) return null;
   try {
-    const { protection } = subject.task.task;
+    const { protection } = subject.task;
     const secret = await secretOf(ctx, id, protection);
     return protection.kind === 'clear'
       ? await sumUpdates(ctx, subject, protection, secret)
@@ -41,15 +42,15 @@ async function sumUpdates(
 ): Promise<Occurrence> {
   const { id } = subject.round;
   const updates = await ctx.store.listAcceptedUpdates(id);
-  const { task } = subject.task;
+  const { task } = subject;
   const isCorrelated = matrixOf(protection) !== null;
   const before = isCorrelated ? await ctx.store.findNoiseStep(task.name) : null;
-  const { weights, noiseState } = await ctx.work.aggregate({
+  const { weights, noiseState, within } = await ctx.work.aggregate({
     round: id,
     base: subject.base.weights,
     tensors: subject.base.tensors,
-    maxExamples: subject.task.task.training.maxExamples,
-    strategy: subject.task.task.strategy,
+    maxExamples: task.training.maxExamples,
+    strategy: task.strategy,
     protection,
     secret,
     over: isCorrelated || task.cohort.selection?.kind === 'poisson' ? task.cohort.target : null,
@@ -62,15 +63,17 @@ async function sumUpdates(
       const still = await records.listAcceptedUpdates(id);
       if (still.length !== updates.length) return null;
       if (noiseState !== null && !(await takeStep(records, subject, before, noiseState))) return null;
+      if (within !== null) await records.noteWithinClip(id, within);
       return { kind: 'aggregated', now, weights, reported: updates.length };
     },
+    detail: { ...(within !== null && { withinClip: within }) },
   };
 }
 
 /** In the transaction from which on the round's release is used: the step is taken then, whatever becomes of the version. False when the job is late. */
 async function takeStep(
   records: Records,
-  { round, task: { task } }: Subject,
+  { round, task }: Subject,
   before: NoiseStep | null,
   state: Digest,
 ): Promise<boolean> {
@@ -93,15 +96,21 @@ async function openSum(
     const opened = await ctx.work.open({
       base: base.weights,
       tensors: base.tensors,
-      strategy: task.task.strategy,
-      protection: task.task.protection,
+      strategy: task.strategy,
+      protection: task.protection,
       secret,
       order,
     });
     if (opened === null) continue;
-    const { weights, examples } = opened;
+    const { weights, examples, within } = opened;
     const reported = order.inputs.length;
-    return { event: async (now) => ({ kind: 'aggregated', now, weights, reported }), detail: { examples } };
+    return {
+      event: async (now, records) => {
+        if (within !== null) await records.noteWithinClip(round.id, within);
+        return { kind: 'aggregated', now, weights, reported };
+      },
+      detail: { examples, ...(within !== null && { withinClip: within }) },
+    };
   }
   return failed('aggregation-failed', new Error('SECAGG_LANE: the opened sum holds what no honest updates sum up to'));
 }
@@ -156,16 +165,17 @@ async function evaluate(
 
 interface Subject {
   readonly round: RoundRecord;
-  readonly task: TaskRecord;
+  /** As it is in this round. */
+  readonly task: Task;
   readonly base: VersionRecord;
 }
 
 async function subjectOf(ctx: Context, id: RoundId, phase: 'aggregating' | 'evaluating'): Promise<Subject | null> {
   const round = await ctx.store.findRound(id);
   if (round?.state.kind !== phase) return null;
-  const task = await ctx.store.findTask(round.task);
-  const base = task && (await ctx.store.findVersion(task.task.model.name, round.baseVersion));
-  return base ? { round, task, base } : null;
+  const task = taskIn(round, await ctx.store.findTask(round.task));
+  const base = task && (await ctx.store.findVersion(task.model.name, round.baseVersion));
+  return task && base ? { round, task, base } : null;
 }
 
 /** The database or the disk did not answer: the job's own retry is the answer, not the end of the round. */

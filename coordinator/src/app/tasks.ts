@@ -1,5 +1,5 @@
 /** The life of a task as operators steer it. Every change is audited in its own transaction. */
-import { laneFormat, layoutOf, modeFor, payloadBytes } from '@carapace/aggregation';
+import { laneFormat, layoutOf, modeFor, payloadBytes, vectorLength } from '@carapace/aggregation';
 import type { Task, TaskId } from '@carapace/aggregation';
 import { CoordinatorError } from '../errors.ts';
 import type { TaskRecord, TaskStatus, VersionRecord } from '../ports.ts';
@@ -28,8 +28,9 @@ export async function baseOf(ctx: Context, { model }: Task): Promise<VersionReco
 }
 
 /** The parser cannot know how long the model's vector is. @throws AggregationError `SECAGG_PARAMETERS` when nothing that long is protected */
-function checkProtectable({ protection, cohort, training }: Task, values: number): void {
+function checkProtectable({ protection, cohort, training }: Task, size: number): void {
   if (protection.kind === 'clear') return;
+  const values = vectorLength(protection.privacy, size);
   const clients = Math.ceil(cohort.target * cohort.overSelection);
   const { clip, bits } = protection;
   const format = laneFormat({ clip, bits, maxWeight: training.maxExamples }, values, clients);

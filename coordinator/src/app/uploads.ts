@@ -38,6 +38,7 @@ import { BodyTurns } from './body-turns.ts';
 import type { Context } from './context.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { receive } from './received-chunk.ts';
+import { taskIn } from './round-task.ts';
 import type { Rounds } from './rounds.ts';
 import type { Protocols } from './protocols.ts';
 
@@ -200,12 +201,12 @@ export class Uploads {
         await this.#whyNotAssigned(client, round),
         `the round is ${round.state.kind}`,
       );
-    const task = await store.findTask(round.task);
-    const base = task && (await store.findVersion(task.task.model.name, round.baseVersion));
+    const task = taskIn(round, await store.findTask(round.task));
+    const base = task && (await store.findVersion(task.model.name, round.baseVersion));
     if (!base) throw new Error(`${round.id} has no task or base version in the records`);
     const expected =
-      task.task.protection.kind === 'clear'
-        ? expectClear(round, base, task.task.training.maxExamples, task.task.protection)
+      task.protection.kind === 'clear'
+        ? expectClear(round, base, task.training.maxExamples, task.protection)
         : await this.#expectProtected(client, round);
     if (chunk.total > expected.limit) {
       const why = `${chunk.total} bytes, at most ${expected.limit} allowed`;

@@ -1,6 +1,14 @@
 /** Model versions: uploading a first one, publishing the result of a round, signing what is said of them. */
 import { AggregationError, defaultPolicies, layoutOf, parseSafetensors, signDocument } from '@carapace/aggregation';
-import type { Digest, Metrics, ModelName, RoundId, SignedDocument, TensorSpec } from '@carapace/aggregation';
+import type {
+  Digest,
+  ExamplePrivacy,
+  Metrics,
+  ModelName,
+  RoundId,
+  SignedDocument,
+  TensorSpec,
+} from '@carapace/aggregation';
 import { DOMAINS, utf8 } from '@carapace/crypto';
 import type { SigningKey } from '@carapace/crypto';
 import { CoordinatorError } from '../errors.ts';
@@ -20,12 +28,19 @@ export interface VersionContent {
   readonly cohort: number | null;
 }
 
+/** What is said of how its round was private; null, or nothing, where it was not. */
+interface SaidOfPrivacy {
+  readonly privacy: PrivacyStatement | null;
+  /** What every device was asked to train with. What that cost each of them is known to it alone. */
+  readonly examples: ExamplePrivacy | null;
+}
+
 /** The content with a manifest, signed once its number is known, that binds all of it. */
 export function manifested(
   key: SigningKey,
   content: VersionContent,
   now: number,
-  privacy: PrivacyStatement | null = null,
+  { privacy, examples }: SaidOfPrivacy = { privacy: null, examples: null },
 ): NewVersion {
   const manifest = (version: number): SignedDocument =>
     signDocument(key, DOMAINS.manifest, {
@@ -34,6 +49,7 @@ export function manifested(
       ...content,
       layout: layoutOf(content.tensors).digest,
       ...(privacy && { privacy }),
+      ...(examples && { examplePrivacy: examples }),
       publishedAt: now,
     });
   return { ...content, manifest };

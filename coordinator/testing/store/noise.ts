@@ -12,6 +12,27 @@ export function describeNoise(store: () => Store): void {
     return id;
   };
 
+  describe('a clip that moves', () => {
+    test('is that of the latest round which found out, in the phase in which rounds do', async () => {
+      const task = await freshTask(store());
+      expect(await store().findClipStep(task)).toBeNull();
+      const found = async (clip: number, within: number, state: keyof typeof STATES) => {
+        const id = await freshRound(store(), STATES[state], { task, cohort: [] });
+        expect((await store().findRound(id))?.clip).toBeNull();
+        await store().setRoundClip(id, clip);
+        await store().noteWithinClip(id, within);
+        expect((await store().findRound(id))?.clip).toBe(clip);
+        await store().updateRound(id, STATES.abandoned, NOW);
+        return store().findClipStep(task);
+      };
+      expect(await found(0.1 + 0.2, -1 / 3, 'aggregating')).toEqual({ clip: 0.1 + 0.2, within: -1 / 3 });
+      expect(await found(1e-6, 0.7, 'aggregating')).toEqual({ clip: 1e-6, within: 0.7 });
+      for (const late of ['collecting', 'unmasking', 'evaluating', 'abandoned'] as const)
+        expect(await found(7, 0.5, late)).toEqual({ clip: 1e-6, within: 0.7 });
+      expect(await store().findClipStep(await freshTask(store()))).toBeNull();
+    });
+  });
+
   describe('correlated noise', () => {
     test('each step once, each round at most one, the latest is found', async () => {
       const task = await freshTask(store());

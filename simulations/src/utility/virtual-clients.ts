@@ -57,7 +57,7 @@ async function update(
   work: Pick<Parameters<LocalTrainer>[0], 'assignment' | 'layout' | 'weights' | 'topology'>,
 ): Promise<Float32Array> {
   const signal = new AbortController().signal;
-  const { weights } = await train({ ...work, signal, note: () => undefined });
+  const { weights } = await train({ ...work, signal, note: () => undefined, charge: () => Promise.resolve() });
   return deltaOf(work.layout, work.weights, weights);
 }
 

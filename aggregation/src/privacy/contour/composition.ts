@@ -17,11 +17,19 @@ export interface Term {
 
 export type Composition = readonly Term[];
 
-const CUMULANTS = new Memo<Cumulant>(200_000);
+/** By pair and band, then by s. */
+const CUMULANTS = new Memo<Map<number, Cumulant>>(1000);
+const OF_TERM = new WeakMap<Term, Map<number, Cumulant>>();
+const OF_WHOLE = new WeakMap<Composition, Map<number, Cumulant>>();
 
 /** K(s) of one pair, s > 0. */
-export function cumulantOf({ key, pair, band }: Term, s: number): Cumulant {
-  return CUMULANTS.get(`${s}|${bandKey(band)}|${key}`, () => cumulant(pair, s, band));
+export function cumulantOf(term: Term, s: number): Cumulant {
+  let known = OF_TERM.get(term);
+  if (known === undefined) {
+    known = CUMULANTS.get(`${bandKey(term.band)}|${term.key}`, () => new Map<number, Cumulant>());
+    OF_TERM.set(term, known);
+  }
+  return remembered(known, s, () => cumulant(term.pair, s, term.band));
 }
 
 export function bandKey(band: Band | undefined): string {
@@ -30,14 +38,24 @@ export function bandKey(band: Band | undefined): string {
 
 /** K(s) of the whole, s > 0. */
 export function totalCumulant(composition: Composition, s: number): Cumulant {
-  let [value, mean, variance] = [0, 0, 0];
-  for (const term of composition) {
-    const one = cumulantOf(term, s);
-    value += term.count * one.value;
-    mean += term.count * one.mean;
-    variance += term.count * one.variance;
-  }
-  return { value, mean, variance };
+  let known = OF_WHOLE.get(composition);
+  if (known === undefined) OF_WHOLE.set(composition, (known = new Map<number, Cumulant>()));
+  return remembered(known, s, () => {
+    let [value, mean, variance] = [0, 0, 0];
+    for (const term of composition) {
+      const one = cumulantOf(term, s);
+      value += term.count * one.value;
+      mean += term.count * one.mean;
+      variance += term.count * one.variance;
+    }
+    return { value, mean, variance };
+  });
+}
+
+function remembered(known: Map<number, Cumulant>, s: number, make: () => Cumulant): Cumulant {
+  let value = known.get(s);
+  if (value === undefined) known.set(s, (value = make()));
+  return value;
 }
 
 export function stepsOf(composition: Composition): number {
@@ -53,7 +71,16 @@ export function totalInfinite(composition: Composition): number {
   return -Math.expm1(composition.reduce((sum, { pair, count }) => sum + count * Math.log1p(-pair.infinite), 0));
 }
 
+/** Whether some losses have a probability of their own: then delta has kinks, or nearly. Those without loss move nothing. */
+export function hasAtoms(composition: Composition): boolean {
+  return composition.some(isAtomic);
+}
+
+export function isAtomic({ pair }: Term): boolean {
+  return pair.losses.some((loss) => loss !== 0);
+}
+
 /** Whether the composed loss has a density: one continuous noise is enough. Otherwise delta has kinks, at sums of atoms. */
 export function isSmooth(composition: Composition): boolean {
-  return composition.some(({ pair }) => pair.curves.length > 0 && pair.losses.every((loss) => loss === 0));
+  return composition.some((term) => term.pair.curves.length > 0 && !isAtomic(term));
 }

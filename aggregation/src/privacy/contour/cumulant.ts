@@ -42,8 +42,21 @@ export function cumulant(pair: LossPair, s: number, band: Band = { tail: 0 }): C
  */
 function smallValue(losses: Float64Array, logMasses: Float64Array, s: number): number {
   let excess = 0;
-  for (let i = 0; i < losses.length; i++) excess += Math.exp(logMasses[i]!) * convexGap(s, losses[i]!);
+  for (let i = 0; i < losses.length; i++) excess += weighedGap(logMasses[i]!, s, losses[i]!);
   return Math.log1p(excess);
+}
+
+/** Above it, an exponential is not formed without the mass that makes it small. */
+const LARGE = 600;
+
+/** Mass times (e^x - 1). */
+export function weighedExpm1(logMass: number, x: number): number {
+  return x < LARGE ? Math.exp(logMass) * Math.expm1(x) : Math.exp(logMass + x);
+}
+
+function weighedGap(logMass: number, s: number, loss: number): number {
+  if (Math.max(s * loss, -loss) < LARGE) return Math.exp(logMass) * convexGap(s, loss);
+  return weighedExpm1(logMass, s * loss) + s * weighedExpm1(logMass, -loss);
 }
 
 /** e^{sl} - 1 + s (e^{-l} - 1), by its series where the two nearly cancel. */

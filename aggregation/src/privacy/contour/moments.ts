@@ -6,6 +6,7 @@
  */
 import type { Band } from '../pairs/band.ts';
 import type { LossPair } from '../pairs/loss-pair.ts';
+import { weighedExpm1 } from './cumulant.ts';
 import { nodesOf } from './nodes.ts';
 
 export interface LineMoments {
@@ -30,14 +31,15 @@ const NEAR_ONE = 0.5;
 /** Rotations until sine and cosine are formed anew. */
 const ROTATIONS = 64;
 
-/** The moments for k = from to to - 1. @param cumulant log E_P e^{cL} */
+/** The moments for k = from to to - 1; nothing where too many nodes would be needed for them. @param cumulant log E_P e^{cL} */
 export function momentsOnLine(
   pair: LossPair,
   line: Line,
   range: { from: number; to: number },
   cumulant: number,
-): LineMoments {
+): LineMoments | undefined {
   const nodes = nodesOf(pair, { ...line, oscillation: line.step * range.to });
+  if (nodes.isCoarse) return undefined;
   const near = Math.abs(cumulant) < NEAR_ONE;
   const re = new Float64Array(range.to - range.from);
   const im = new Float64Array(range.to - range.from);
@@ -47,9 +49,9 @@ export function momentsOnLine(
     const logMass = nodes.logMasses[j]!;
     const weight = Math.exp(logMass + line.tilt * loss - (near ? 0 : cumulant));
     if (near) {
-      const mass = Math.exp(logMass);
-      constant += mass * (Math.expm1(line.tilt * loss) + line.tilt * Math.expm1(-loss));
-      slope += mass * Math.expm1(-loss);
+      const back = weighedExpm1(logMass, -loss);
+      constant += weighedExpm1(logMass, line.tilt * loss) + line.tilt * back;
+      slope += back;
     }
     if (weight > 1e-22) accumulate(weight, loss * line.step, range.from, re, im);
   }

@@ -14,6 +14,8 @@ export interface Nodes {
   readonly losses: Float64Array;
   /** log of P's mass. */
   readonly logMasses: Float64Array;
+  /** The oscillation would need more panels than there may be: these nodes do not stand for the pair. */
+  readonly isCoarse: boolean;
 }
 
 /** What lies this far below the largest term, in logarithms, is left out. */
@@ -21,7 +23,7 @@ const DROPPED = 46;
 /** Phase that one panel may turn through. */
 const PANEL_PHASE = 6;
 const SCAN = 200;
-const MOST_PANELS = 60_000;
+const MOST_PANELS = 2 ** 14;
 
 interface Demand {
   readonly tilt: number;
@@ -36,33 +38,34 @@ interface Demand {
 const ALL: Band = { tail: 0 };
 
 export function nodesOf(pair: LossPair, demand: Demand): Nodes {
-  const losses: number[] = [];
-  const logMasses: number[] = [];
+  const gathered: Gathered = { losses: [], logMasses: [], isCoarse: false };
   const { tail, above } = demand.band ?? ALL;
   const [lowest, highest] = [above === undefined ? -Infinity : atomLimit(pair, above), atomLimit(pair, tail)];
   for (let i = 0; i < pair.losses.length; i++) {
     if (!(pair.masses[i]! > 0) || pair.losses[i]! <= lowest || pair.losses[i]! > highest) continue;
-    losses.push(pair.losses[i]!);
-    logMasses.push(Math.log(pair.masses[i]!));
+    gathered.losses.push(pair.losses[i]!);
+    gathered.logMasses.push(Math.log(pair.masses[i]!));
   }
-  for (const curve of pair.curves) addCurve(curve, demand, losses, logMasses);
-  return { losses: Float64Array.from(losses), logMasses: Float64Array.from(logMasses) };
-}
-
-function addCurve(curve: Curve, demand: Demand, losses: number[], logMasses: number[]): void {
-  const { fineBelow = Infinity } = demand;
-  const { intervals, best } = relevant(curve, demand);
-  for (const { low, high } of intervals) {
-    // The coarse panels must not depend on the oscillation: they stand for the same atoms at every y.
-    const border = Math.min(high, Math.max(low, fineBelow < curve.highest ? curve.placeOf(fineBelow, low) : high));
-    addPanels(curve, { ...demand, best }, { low, high: border }, { losses, logMasses });
-    addPanels(curve, { tilt: demand.tilt, best }, { low: border, high }, { losses, logMasses });
-  }
+  for (const curve of pair.curves) addCurve(curve, demand, gathered);
+  const { losses, logMasses, isCoarse } = gathered;
+  return { losses: Float64Array.from(losses), logMasses: Float64Array.from(logMasses), isCoarse };
 }
 
 interface Gathered {
   readonly losses: number[];
   readonly logMasses: number[];
+  isCoarse: boolean;
+}
+
+function addCurve(curve: Curve, demand: Demand, gathered: Gathered): void {
+  const { fineBelow = Infinity } = demand;
+  const { intervals, best } = relevant(curve, demand);
+  for (const { low, high } of intervals) {
+    // The coarse panels must not depend on the oscillation: they stand for the same atoms at every y.
+    const border = Math.min(high, Math.max(low, fineBelow < curve.highest ? curve.placeOf(fineBelow, low) : high));
+    addPanels(curve, { ...demand, best }, { low, high: border }, gathered);
+    addPanels(curve, { tilt: demand.tilt, best }, { low: border, high }, gathered);
+  }
 }
 
 interface PanelDemand extends Demand {
@@ -80,14 +83,17 @@ function addPanels(curve: Curve, demand: PanelDemand, { low, high }: Interval, g
       oscillation * (loss - curve.lossAt(start)) > PANEL_PHASE && curve.logDensity(end) + tilt * loss > best - DROPPED
     );
   };
-  for (let start = low; start < high;) {
+  for (let start = low; start < high && !gathered.isCoarse;) {
     // Of a loss with a sharp end the tilt leaves what is close to it, so panels grow with the distance from there.
     const widest = curve.noise.kink
       ? Math.max(2 / (1 + tilt * distance), (high - start) / 8)
       : Math.min(1, 3 / distance);
     let end = Math.min(high, start + Math.max(narrowest, widest));
-    if (oscillation > 0 && isTurning(start, end)) end = steady(curve, start, end, PANEL_PHASE / oscillation, narrowest);
-    addPanel(curve, start, end, gathered.losses, gathered.logMasses);
+    if (oscillation > 0 && isTurning(start, end)) {
+      end = steady(curve, start, end, PANEL_PHASE / oscillation, narrowest);
+      gathered.isCoarse = end - start <= narrowest;
+    }
+    addPanel(curve, start, end, gathered);
     start = end;
   }
 }
@@ -100,7 +106,7 @@ function steady(curve: Curve, start: number, end: number, rise: number, narrowes
   return to;
 }
 
-function addPanel(curve: Curve, start: number, end: number, losses: number[], logMasses: number[]): void {
+function addPanel(curve: Curve, start: number, end: number, { losses, logMasses }: Gathered): void {
   const half = (end - start) / 2;
   for (let i = 0; i < 16; i++) {
     const x = start + half * (1 + GAUSS_16.nodes[i]!);
@@ -149,11 +155,16 @@ function relevant(curve: Curve, { tilt, band = ALL }: Demand): Relevant {
   return { intervals, best: best[2]! };
 }
 
-/** From the first place that matters to the last. */
+/** Every run of places that matter, and one step more to either side. */
 function trimmed({ low, high }: Interval, scan: readonly (readonly number[])[], best: readonly number[]): Interval[] {
-  const matters = scan.map((row) => row.some((value, j) => value > best[j]! - DROPPED));
-  const [first, last] = [matters.indexOf(true), matters.lastIndexOf(true)];
-  if (first < 0) return [];
   const step = (high - low) / SCAN;
-  return [{ low: Math.max(low, low + (first - 1) * step), high: Math.min(high, low + (last + 1) * step) }];
+  const runs: { low: number; high: number }[] = [];
+  scan.forEach((row, i) => {
+    if (!row.some((value, j) => value > best[j]! - DROPPED)) return;
+    const [from, to] = [Math.max(low, low + (i - 1) * step), Math.min(high, low + (i + 1) * step)];
+    const last = runs.at(-1);
+    if (last !== undefined && from <= last.high) last.high = to;
+    else runs.push({ low: from, high: to });
+  });
+  return runs;
 }

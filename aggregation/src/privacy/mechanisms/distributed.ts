@@ -155,17 +155,20 @@ export function describeDistributed(plan: DistributedPlan): MechanismDescription
   };
 }
 
-/** Made once for each variance: a round makes its plan anew, and a table takes longer than all that is drawn from it. */
 const NOISES = new Memo<IntegerNoise>(8);
+
+/** Made once for each variance: a round makes its plan anew, and a table takes longer than all that is drawn from it. */
+export function noiseOf(kind: NoiseKind, variance: Rational): IntegerNoise {
+  const make = kind === 'skellam' ? skellam : discreteGaussian;
+  return NOISES.get(`${kind} ${variance.numerator}/${variance.denominator}`, () => make(variance));
+}
 
 export function noisesOf({ noise, localVariance, clipBit }: DistributedPlan): {
   readonly values: IntegerNoise;
   readonly bit: IntegerNoise | null;
 } {
-  const make = noise === 'skellam' ? skellam : discreteGaussian;
-  const of = (variance: Rational): IntegerNoise =>
-    NOISES.get(`${noise} ${variance.numerator}/${variance.denominator}`, () => make(variance));
-  return { values: of(localVariance), bit: clipBit === null ? null : of(clipBit.localVariance) };
+  const bit = clipBit === null ? null : noiseOf(noise, clipBit.localVariance);
+  return { values: noiseOf(noise, localVariance), bit };
 }
 
 function multiplierSquared({ noiseMultiplier, bitDeviation }: DistributedSettings): Rational {

@@ -32,7 +32,7 @@ export function realFft(values: Float64Array): Spectrum {
   return unfold(re, im, cos, sin);
 }
 
-interface Twiddles {
+export interface Twiddles {
   /** cos and sin of 2 pi k / n for k < n/2. */
   readonly cos: Float64Array;
   readonly sin: Float64Array;
@@ -41,7 +41,7 @@ interface Twiddles {
 const KEPT = new Map<number, Twiddles>();
 
 /** By eighths of the circle, so that the arguments are small and every value is as good as the language's sine. */
-function twiddles(size: number): Twiddles {
+export function twiddles(size: number): Twiddles {
   const kept = KEPT.get(size);
   if (kept !== undefined) return kept;
   const cos = new Float64Array(size / 2);

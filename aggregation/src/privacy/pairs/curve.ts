@@ -110,6 +110,11 @@ export class Curve {
     return this.#simplePlace(loss) ?? this.#searchedPlace(loss, near);
   }
 
+  /** Whether places are searched for, which takes longer. */
+  get isSearched(): boolean {
+    return this.noise.kink || !(isOrigin(this.#qCentres) || isOrigin(this.#pCentres));
+  }
+
   /** In closed form where one side is a single Gaussian at 0 and the other has one more centre. */
   #simplePlace(loss: number): number | undefined {
     if (this.noise.kink) return undefined;

@@ -19,6 +19,8 @@ export interface Bound {
   readonly infinite: number;
   /** About how much too large log delta is. */
   readonly gap: number;
+  /** A finer aim would change nothing. */
+  readonly isFinest: boolean;
   readonly tilt: number;
 }
 
@@ -36,10 +38,9 @@ const MOST_TILT = 2 ** 20;
 const MOST_EVENTS = 6;
 
 export function deltaAt({ layers, infinite }: Bound, epsilon: number): number {
-  return Math.min(
-    1,
-    layers.reduce((sum, { weight, spectrum }) => sum + weight * finiteDelta(spectrum, epsilon), infinite),
-  );
+  const delta = layers.reduce((sum, { weight, spectrum }) => sum + weight * finiteDelta(spectrum, epsilon), infinite);
+  // What has overflowed proves nothing: it is no number that is below 1.
+  return delta < 1 ? delta : 1;
 }
 
 export function boundFor(whole: Composition, query: Query): Bound {
@@ -55,8 +56,8 @@ export function boundFor(whole: Composition, query: Query): Bound {
       return cutBound(whole, query, { common, commonPlan, band: { tail, above } });
     }
   }
-  const { spectrum, gap } = layerFor(composition, query, plan);
-  return { layers: [{ weight: 1, spectrum }], infinite: spectrum.infinite, gap, tilt: plan.saddle.tilt };
+  const { spectrum, gap, isFinest } = layerFor(composition, query, plan, composition.length);
+  return { layers: [{ weight: 1, spectrum }], infinite: spectrum.infinite, gap, isFinest, tilt: plan.saddle.tilt };
 }
 
 /** Steps without their rare losses: so few that two of them together are negligible beside delta. */
@@ -72,43 +73,50 @@ interface Cut {
 }
 
 function cutBound(whole: Composition, query: Query, { common, commonPlan, band }: Cut): Bound {
-  const main = layerFor(common, query, commonPlan);
+  const together = whole.length * (whole.length + 2);
+  const main = layerFor(common, query, commonPlan, together);
   const layers = [{ weight: 1, spectrum: main.spectrum }];
-  let [rare, survival, gap] = [0, Math.log1p(-main.spectrum.infinite), main.gap];
+  let [rare, survival, gap, isFinest] = [0, Math.log1p(-main.spectrum.infinite), main.gap, main.isFinest];
   whole.forEach((term, i) => {
     const others = common.flatMap((other, j) => {
       const count = other.count - (i === j ? 1 : 0);
       return count > 0 ? [{ ...other, count }] : [];
     });
-    const layer = rareLayer([...others, { ...term, count: 1, band }], query, term.count);
+    const layer = rareLayer([...others, { ...term, count: 1, band }], query, term.count, together);
     if (layer === undefined) return;
     const { mass, infinite } = layer.parts.at(-1)!;
     layers.push({ weight: term.count, spectrum: layer.spectrum });
     gap += layer.share * layer.gap;
+    isFinest &&= layer.isFinest;
     survival += term.count * Math.log1p(-Math.min(1, infinite));
     rare += term.count * mass;
   });
   // Two or more rare steps: the sum over k >= 2 of rare^k / k!.
   const twice = 0.51 * rare * rare * Math.exp(rare);
-  return { layers, infinite: -Math.expm1(survival) * (1 + 1e-14) + twice, gap, tilt: commonPlan.saddle.tilt };
+  return { layers, infinite: -Math.expm1(survival) * (1 + 1e-14) + twice, gap, isFinest, tilt: commonPlan.saddle.tilt };
 }
 
 /** What the logarithm of a rare layer may be off while its share of delta is looked for. */
 const ROUGH = 0.1;
 
 /** One rare step among common ones, as finely as its share of delta deserves; nothing where the event has no rare part. */
-function rareLayer(once: Composition, query: Query, weight: number): (Layer & { readonly share: number }) | undefined {
+function rareLayer(
+  once: Composition,
+  query: Query,
+  weight: number,
+  together: number,
+): (Layer & { readonly share: number }) | undefined {
   const part = { ...query, delta: query.delta / weight, aim: ROUGH, slope: 0 };
   const plan = planFor(once, part);
   if (!Number.isFinite(plan.saddle.cumulant.value)) return undefined;
-  const rough = layerFor(once, part, plan);
+  const rough = layerFor(once, part, plan, together);
   const at = (epsilon: number): number => finiteDelta(rough.spectrum, epsilon);
   const share = Math.min(1, (weight * at(query.epsilon)) / query.delta);
   if (share * ROUGH < 0.2 * query.aim) return { ...rough, share };
   const step = 0.1 / plan.saddle.tilt;
   const slope = Math.log(at(query.epsilon) / at(query.epsilon + step)) / step;
   const fine = { ...part, slope: Number.isFinite(slope) ? slope : 0, aim: Math.min(ROUGH, (0.5 * query.aim) / share) };
-  return { ...layerFor(once, fine, planFor(once, fine)), share };
+  return { ...layerFor(once, fine, planFor(once, fine), together), share };
 }
 
 /** Neighbouring queries share what is computed for powers of 16. */

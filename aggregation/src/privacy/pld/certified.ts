@@ -2,7 +2,7 @@
  * The certified upper bound: connect-the-dots on a lattice that is as fine as the tolerance asks, tilted to where the answer lies, composed
  * by its Fourier transform, with every rounding error paid for. What is proved and what is tested: docs/privacy/accounting.md.
  */
-import { isSmooth, totalHighestLoss, totalInfinite } from '../contour/composition.ts';
+import { hasAtoms, stepsOf, totalHighestLoss, totalInfinite } from '../contour/composition.ts';
 import { singleStep, singleStepBound } from '../contour/single-step.ts';
 import type { Composition, Term } from '../contour/composition.ts';
 import { deltaNear, epsilonNear, saddleForDelta } from '../contour/saddle.ts';
@@ -17,11 +17,22 @@ export interface Certified {
   readonly excess: number;
 }
 
+interface Attempt extends Certified {
+  /** By so much, about, the lattice moves losses. */
+  readonly spread: number;
+  /** A finer aim would change nothing. */
+  readonly isFinest: boolean;
+}
+
 /** What the logarithm of delta may be off while the place is looked for. */
 const ROUGH = 0.1;
 /** Below it an epsilon is not told more finely, whatever the tolerance. */
 const LEAST_ABSOLUTE = 1e-9;
+/** The same of log delta. */
+const LEAST_AIM = 1e-12;
 const MOST_PASSES = 8;
+/** What the slope of log delta can be where more lies above. */
+const STEEPEST = 2 ** 32;
 /** Deltas that the saddle-point approximation puts below the one are told as the other: e^46 is more than it can be wrong by. */
 const HOPELESS = 1e-270;
 const LEAST_DELTA = 1e-250;
@@ -39,18 +50,22 @@ export function certifiedEpsilon(composition: Composition, delta: number, tolera
   let slope = 0;
   for (let pass = 0; pass < MOST_PASSES; pass++) {
     const bound = boundFor(composition, { epsilon: near, delta, slope, aim: ROUGH });
-    const value = Math.min(highest, epsilonOf(bound, near, delta));
+    // Told no less finely than delta changes there.
+    const relative = Math.min(1e-4, 0.03 / (bound.tilt * near));
+    const value = Math.min(highest, epsilonOf(bound, { near, delta, relative }));
+    if (value === Infinity) return { value, excess: Infinity };
     slope = slopeAt(bound, value);
     const moved = Math.abs(value - near) * slope;
     near = value;
     if (!(moved > ROUGH)) break;
   }
-  if (near === Infinity) return { value: Infinity, excess: 0 };
-  const aim = Math.min(ROUGH, Math.max(near * tolerance, LEAST_ABSOLUTE) * slope);
+  const aim = Math.max(LEAST_AIM, Math.min(ROUGH, Math.max(near * tolerance, LEAST_ABSOLUTE) * slope));
   return untilSteady(composition, tolerance, aim, (finer) => {
     const bound = boundFor(composition, { epsilon: near, delta, slope, aim: finer });
-    const value = Math.min(highest, epsilonOf(bound, near, delta));
-    return { value, excess: value === 0 ? 0 : bound.gap / (slope * value) };
+    const value = Math.min(highest, epsilonOf(bound, { near, delta, relative: 1e-9 }));
+    const { gap, isFinest } = bound;
+    const excess = value === 0 || gap === 0 ? 0 : gap / (slope * value);
+    return { value, excess, isFinest, spread: spreadOf(composition, bound) };
   });
 }
 
@@ -62,17 +77,25 @@ function untilSteady(
   composition: Composition,
   tolerance: number,
   aim: number,
-  at: (aim: number) => Certified,
+  at: (aim: number) => Attempt,
 ): Certified {
   let best = at(aim);
-  if (isSmooth(composition)) return best;
-  for (let finer = aim / 16; finer > aim / 16 ** 5; finer /= 16) {
+  if (!hasAtoms(composition)) return best;
+  let { isFinest } = best;
+  let change = best.spread / best.value;
+  for (let finer = aim / 4; finer > aim / 4 ** 9 && !isFinest; finer /= 4) {
     const next = at(finer);
-    const change = Math.max(0, best.value / next.value - 1);
+    ({ isFinest } = next);
+    change = Math.max(0, best.value / next.value - 1);
     if (next.value < best.value) best = next;
-    if (!(change > tolerance / 4)) return { ...best, excess: Math.max(best.excess, change / 3) };
+    // At a kink half the spacing halves the error: what is left is as much as what went.
+    if (change <= tolerance / 2) return { ...best, excess: Math.max(best.excess, change) };
   }
-  return best;
+  return { ...best, excess: Math.max(best.excess, change) };
+}
+
+function spreadOf(composition: Composition, { layers }: Bound): number {
+  return 0.5 * Math.sqrt(stepsOf(composition)) * Math.max(...layers.map(({ spectrum }) => spectrum.spacing));
 }
 
 /** Bisection on a bound in closed form. */
@@ -108,18 +131,29 @@ export function certifiedDelta(composition: Composition, epsilon: number, tolera
   }
   return untilSteady(composition, tolerance, Math.min(ROUGH, tolerance), (aim) => {
     const bound = boundFor(composition, { epsilon, delta, slope, aim });
-    return { value: deltaAt(bound, epsilon), excess: bound.gap };
+    const { gap: excess, isFinest } = bound;
+    const value = deltaAt(bound, epsilon);
+    return { value, excess, isFinest, spread: spreadOf(composition, bound) * slope * value };
   });
 }
 
-/** -d log delta / d epsilon. */
+/** -d log delta / d epsilon; where all ends above, that below. */
 function slopeAt(bound: Bound, epsilon: number): number {
   const step = 0.1 / bound.tilt;
-  return Math.log(deltaAt(bound, epsilon) / deltaAt(bound, epsilon + step)) / step;
+  const at = deltaAt(bound, epsilon);
+  const above = Math.log(at / deltaAt(bound, epsilon + step)) / step;
+  return above < STEEPEST ? above : Math.max(0, Math.log(deltaAt(bound, epsilon - step) / at) / step);
 }
 
-/** Least epsilon, to 1e-10, at which the bound on delta is not above the one given. */
-function epsilonOf(bound: Bound, near: number, delta: number): number {
+interface Search {
+  readonly near: number;
+  readonly delta: number;
+  /** How finely epsilon is told. */
+  readonly relative: number;
+}
+
+/** Least epsilon, about, at which the bound on delta is not above the one given. */
+function epsilonOf(bound: Bound, { near, delta, relative }: Search): number {
   const gapAt = (epsilon: number): number => Math.log(deltaAt(bound, epsilon) / delta);
   if (gapAt(0) <= 0) return 0;
   let step = Math.max(near * 0.01, 0.05 / bound.tilt);
@@ -133,5 +167,5 @@ function epsilonOf(bound: Bound, near: number, delta: number): number {
     [low, high] = [high, high + step];
     step *= 2;
   }
-  return narrow(gapAt, { low, high }, 1e-10).high;
+  return narrow(gapAt, { low, high }, relative).high;
 }

@@ -5,6 +5,8 @@
  * part of e with a bounded 2-norm meets the pay-off in the inequality of Cauchy and Schwarz.
  */
 import { UNIT } from '../numerics/normal.ts';
+import { kernelOf } from './kernel.ts';
+import type { Circle } from './kernel.ts';
 import type { ComposedSpectrum } from './payoff.ts';
 import type { TiltedSpectrum } from './spectrum.ts';
 
@@ -13,53 +15,90 @@ interface Power {
   readonly count: number;
 }
 
-type Circle = Pick<ComposedSpectrum, 'size' | 'spacing' | 'tilt'>;
-
 /** e^-40 of the largest frequency: left out, and charged. */
 const DROPPED = -40;
+/** What is left out is not told more finely than this. */
+const VANISHED = -120;
+const VANISHING: number = Math.exp(VANISHED);
 
 export function compose(powers: readonly Power[], circle: Circle): ComposedSpectrum {
-  const { size, spacing } = circle;
-  const half = size / 2;
-  const frequencies = new Float64Array(half + 1);
-  const re = new Float64Array(half + 1);
-  const im = new Float64Array(half + 1);
-  const kernel = new Float64Array(2);
-  const widest = -Math.expm1(-spacing);
-  let [kept, dropped, rounding, each, squares] = [0, 0, 0, 0, 0];
-  for (let k = 0; k <= half; k++) {
-    let [logAbs, phase, logError, turned, least] = [0, 0, 0, 0, Infinity];
-    for (const { spectrum, count } of powers) {
-      const [one, error] = [spectrum.logAbs[k]!, spectrum.logError[k]!];
-      logAbs += count * one;
-      logError += count * error;
-      phase += count * spectrum.phase[k]!;
-      turned += count * Math.abs(spectrum.phase[k]!);
-      least = Math.min(least, one + error);
-    }
-    const twice = k === 0 || k === half ? 1 : 2;
-    kernelAt(k, circle, kernel);
-    const [kr, ki] = [kernel[0]!, kernel[1]!];
-    const weight = widest * Math.sqrt(kr * kr + ki * ki);
-    if (logAbs < DROPPED) {
-      dropped += twice * weight * Math.exp(logAbs + logError);
+  const { logAbs, phase, logError, least } = product(powers, circle.size / 2 + 1);
+  const kernel = kernelOf(circle);
+  const steps = powers.reduce((sum, { count }) => sum + count, 0);
+  // Logarithms, angles of up to pi each, and their sums are rounded.
+  const rounding = 4 * UNIT * (8 - DROPPED + Math.PI * steps);
+  const frequencies = new Float64Array(logAbs.length);
+  const re = new Float64Array(logAbs.length);
+  const im = new Float64Array(logAbs.length);
+  let kept = 0;
+  let [dropped, rounded, each, squares, absolute] = [0, 0, 0, 0, 0];
+  for (let k = 0; k < logAbs.length; k++) {
+    const log = logAbs[k]!;
+    const weight = kernel.weight[k]!;
+    const largest = log + logError[k]!;
+    if (log < DROPPED) {
+      dropped += weight * (largest > VANISHED ? Math.exp(largest) : VANISHING);
       continue;
     }
-    const abs = Math.exp(logAbs);
-    const others = weight * Math.exp(logAbs + logError - least);
-    each += twice * others;
-    squares += twice * others * others;
-    rounding += twice * weight * abs * 4 * UNIT * (8 - logAbs + turned);
-    const [x, y] = [abs * Math.cos(phase), abs * Math.sin(phase)];
+    const abs = Math.exp(log);
+    const others = weight * abs * expAbove(logError[k]! - least[k]!);
+    each += others;
+    squares += others * others;
+    rounded += weight * abs;
+    const x = abs * Math.cos(phase[k]!);
+    const y = abs * Math.sin(phase[k]!);
     frequencies[kept] = k;
-    re[kept] = twice * (x * kr - y * ki);
-    im[kept] = twice * (x * ki + y * kr);
+    re[kept] = x * kernel.re[k]! - y * kernel.im[k]!;
+    im[kept] = x * kernel.im[k]! + y * kernel.re[k]!;
+    absolute += Math.abs(re[kept]!) + Math.abs(im[kept]!);
     kept += 1;
   }
   const { eachError, normError, ...totals } = totalsOf(powers);
-  const error = dropped + rounding + each * eachError + Math.sqrt(squares) * normError;
-  const [used, usedRe, usedIm] = [frequencies, re, im].map((all) => all.subarray(0, kept));
-  return { ...circle, ...totals, error, frequencies: used!, re: usedRe!, im: usedIm! };
+  // Sums of what is positive lose at most one u a term.
+  const sums = 1 + logAbs.length * UNIT;
+  const error = sums * (dropped + rounded * rounding + each * eachError + Math.sqrt(squares) * normError);
+  return {
+    ...circle,
+    ...totals,
+    error,
+    absolute: absolute * sums,
+    kernel,
+    frequencies: frequencies.subarray(0, kept),
+    re: re.subarray(0, kept),
+    im: im.subarray(0, kept),
+  };
+}
+
+/** At least e^x, and quick for small x >= 0. */
+function expAbove(x: number): number {
+  return x >= 0 && x < 0.01 ? 1 + 1.01 * x : Math.exp(x);
+}
+
+interface Product {
+  readonly logAbs: Float64Array;
+  readonly phase: Float64Array;
+  readonly logError: Float64Array;
+  /** log of the least factor, with its error. */
+  readonly least: Float64Array;
+}
+
+function product(powers: readonly Power[], length: number): Product {
+  const logAbs = new Float64Array(length);
+  const phase = new Float64Array(length);
+  const logError = new Float64Array(length);
+  const least = new Float64Array(length).fill(Infinity);
+  for (const { spectrum, count } of powers) {
+    const { logAbs: ones, phase: phases, logError: errors } = spectrum;
+    for (let k = 0; k < length; k++) {
+      const one = ones[k]!;
+      const error = errors[k]!;
+      logAbs[k]! += count * one;
+      logError[k]! += count * error;
+      phase[k]! += count * phases[k]!;
+      if (one + error < least[k]!) least[k] = one + error;
+    }
+  }
+  return { logAbs, phase, logError, least };
 }
 
 interface Totals extends Pick<ComposedSpectrum, 'logMoment' | 'infinite' | 'relativeError' | 'lossError'> {
@@ -79,18 +118,4 @@ function totalsOf(powers: readonly Power[]): Totals {
   }
   const infinite = -Math.expm1(survival) * (1 + 16 * UNIT);
   return { logMoment, infinite, relativeError, lossError, eachError, normError };
-}
-
-/** 1 / ((1 - z) (1 - z e^{-h})), z = e^{-ch + i theta}, the differences formed without cancellation. */
-function kernelAt(k: number, { size, spacing: h, tilt }: Circle, out: Float64Array): void {
-  const angle = (Math.PI * k) / size;
-  const half = Math.sin(angle);
-  const [versine, sine] = [2 * half * half, 2 * half * Math.cos(angle)];
-  const [r1, r2] = [Math.exp(-tilt * h), Math.exp(-(tilt + 1) * h)];
-  const [a, b] = [-Math.expm1(-tilt * h) + r1 * versine, -r1 * sine];
-  const [c, d] = [-Math.expm1(-(tilt + 1) * h) + r2 * versine, -r2 * sine];
-  const [x, y] = [a * c - b * d, a * d + b * c];
-  const square = x * x + y * y;
-  out[0] = x / square;
-  out[1] = -y / square;
 }

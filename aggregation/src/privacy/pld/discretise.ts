@@ -37,6 +37,9 @@ export interface Discretised {
 
 /** A cell is not cut further when it adds no more than this share to the error of the finest cells. */
 const SHARE = 1 / 1000;
+/** So many cells at most: wider ones still dominate, and what they cost is measured. Fewer where the ends of each must be searched for. */
+const MOST_CELLS = 2 ** 19;
+const MOST_SEARCHED = 2 ** 16;
 /** Tail of P at the lower end that is rounded up in one piece. */
 const LOWER_TAIL = 1e-24;
 /** Above it e^loss is not formed: the cell goes to its upper end. */
@@ -103,7 +106,7 @@ function placeCurve(curve: Curve, lattice: Lattice, out: Output): void {
     } else if (band.continued !== true) out.infinite += above.p + above.pError;
   }
   out.extreme = Math.max(out.extreme, Math.abs(first * spacing), Math.abs(last * spacing));
-  new Cutter(curve, lattice, out).cut({ index: first, edge: lowEdge }, { index: last, edge: highEdge });
+  new Cutter(curve, lattice, out).cut({ low: { index: first, edge: lowEdge }, high: { index: last, edge: highEdge } });
 }
 
 /** Where a loss is bounded its last part is rounded up to the bound: so much of P that it does not show under the tilt either. */
@@ -123,6 +126,11 @@ interface Dot {
   readonly edge: Edge;
 }
 
+interface Cell {
+  readonly low: Dot;
+  readonly high: Dot;
+}
+
 /** Cuts cells in halves until each is fine enough or as narrow as the lattice. */
 class Cutter {
   readonly #curve: Curve;
@@ -140,21 +148,39 @@ class Cutter {
     this.#ceiling = 12 / (tilt * (tilt + 1) * spacing * spacing);
   }
 
-  cut(low: Dot, high: Dot): void {
+  /** Level by level, so that when there are enough cells those that matter more are as narrow as those that matter less. */
+  cut(whole: Cell): void {
+    const most = this.#curve.isSearched ? MOST_SEARCHED : MOST_CELLS;
+    let made = 0;
+    for (let open = [whole]; open.length > 0;) {
+      const mayCut = made + 2 * open.length <= most;
+      const next: Cell[] = [];
+      for (const cell of open) {
+        const { low, high } = cell;
+        this.#curve.massBetween(low.edge, high.edge, this.#masses);
+        if (mayCut && this.#isWide(cell)) {
+          const middle = this.#middle(cell);
+          next.push({ low, high: middle }, { low: middle, high });
+        } else {
+          this.#connect(low.index, high.index);
+          made += 1;
+        }
+      }
+      open = next;
+    }
+  }
+
+  #isWide({ low, high }: Cell): boolean {
     const width = high.index - low.index;
-    this.#curve.massBetween(low.edge, high.edge, this.#masses);
-    if (width > 1 && this.#error(high.index, width) > SHARE * this.#lattice.relevance) {
-      const index = low.index + Math.floor(width / 2);
-      const near = (low.edge.x + high.edge.x) / 2;
-      // The ends of the band need not lie on the lattice, so a place between them might.
-      const place = Math.min(
-        high.edge.x,
-        Math.max(low.edge.x, this.#curve.placeOf(index * this.#lattice.spacing, near)),
-      );
-      const middle = { index, edge: this.#curve.edgeAt(place) };
-      this.cut(low, middle);
-      this.cut(middle, high);
-    } else this.#connect(low.index, high.index);
+    return width > 1 && this.#error(high.index, width) > SHARE * this.#lattice.relevance;
+  }
+
+  #middle({ low, high }: Cell): Dot {
+    const index = low.index + Math.floor((high.index - low.index) / 2);
+    const near = (low.edge.x + high.edge.x) / 2;
+    const place = this.#curve.placeOf(index * this.#lattice.spacing, near);
+    // The ends of the band need not lie on the lattice, so a place between them might.
+    return { index, edge: this.#curve.edgeAt(Math.min(high.edge.x, Math.max(low.edge.x, place))) };
   }
 
   /** The cell's part of E_P e^{cL}, times the square of its width, in units of what the finest cells err by together. */

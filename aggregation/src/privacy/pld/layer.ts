@@ -1,5 +1,5 @@
 /** One composition on its lattice, made finer until it is within the aim, or as fine as it may be. */
-import { bandKey, cumulantOf, stepsOf } from '../contour/composition.ts';
+import { bandKey, cumulantOf, isAtomic, stepsOf } from '../contour/composition.ts';
 import type { Composition, Term } from '../contour/composition.ts';
 import { Memo } from '../numerics/memo.ts';
 import { fftError } from '../numerics/real-fft.ts';
@@ -17,40 +17,53 @@ export interface Layer {
   readonly parts: readonly TiltedSpectrum[];
   /** About how much too large log delta is. */
   readonly gap: number;
+  /** Nothing finer is laid, whatever the aim. */
+  readonly isFinest: boolean;
 }
 
 /** Of the aim, what the first lattice is laid for: its error is known only once it is there. */
 const AIM = 0.25;
 const FEWEST = 2 ** 8;
+/** Places of one lattice at most, and of all that one bound is made of. */
 const MOST = 2 ** 20;
+const MOST_TOGETHER = 2 ** 22;
 /** Places that are transformed one by one where the rounding of the fast transform would show. */
 const APART = [0, 16, 48] as const;
 /** In numbers of 8 bytes: 128 MiB. */
 const SPECTRA = new Memo<TiltedSpectrum>(2 ** 24);
 
-export function layerFor(composition: Composition, query: Query, plan: Plan): Layer {
+/** @param together how many transforms the bound is made of that the layer belongs to */
+export function layerFor(composition: Composition, query: Query, plan: Plan, together: number): Layer {
   const { aim } = query;
   const { saddle, around, curvature } = plan;
-  let spacing = firstSpacing(composition, Math.sqrt((AIM * aim) / curvature), around);
+  const most = Math.max(FEWEST, Math.min(MOST, 2 ** Math.floor(Math.log2(MOST_TOGETHER / together))));
+  let former = Infinity;
+  let spacing = firstSpacing(composition, Math.sqrt((AIM * aim) / curvature), around, most);
   for (;;) {
-    const size = Math.min(MOST, Math.max(FEWEST, 2 ** Math.ceil(Math.log2(around / spacing))));
+    const size = Math.min(most, Math.max(FEWEST, 2 ** Math.ceil(Math.log2(around / spacing))));
     const made = composeAt(composition, query, plan, { spacing, size });
     // The cumulant is off by s (s + 1) times the same at every s: here it is known, at the slope it matters.
     const measured = Math.max(0, made.spectrum.logMoment - saddle.cumulant.value);
     const gap = (measured * 12 * curvature) / (stepsOf(composition) * saddle.tilt * (saddle.tilt + 1));
-    if (gap <= 0.6 * aim || size >= MOST || spacing < 1e-12) return { ...made, gap };
-    spacing /= 2 ** Math.max(1, Math.ceil(0.5 * Math.log2(gap / aim)));
-    spacing = Math.max(spacing, around / MOST);
+    // What is not better for being finer has been cut into as many cells as there may be. (What is no number is as good as it gets, too.)
+    const isFinest = !(size < most && spacing >= 1e-12 && gap <= 0.8 * former);
+    former = gap;
+    if (gap <= 0.6 * aim || isFinest) return { ...made, gap, isFinest };
+    const finer = 2 ** Math.max(1, Math.ceil(0.5 * Math.log2(gap / aim)));
+    // Halves of halves: what lay on the lattice does so still. It is not the finest, so one at least is left.
+    spacing /= Math.min(finer, 2 ** Math.floor(Math.log2((spacing * most) / around)));
   }
 }
 
-/** On a ladder of powers of the square root of 2, or a part of the distance that all losses are multiples of. */
-function firstSpacing(composition: Composition, wanted: number, around: number): number {
-  const least = Math.max(wanted, around / MOST);
-  const [only, ...others] = composition;
+/** On a ladder of powers of the square root of 2, or a part of the distance that the losses of all atoms are multiples of. */
+function firstSpacing(composition: Composition, wanted: number, around: number, most: number): number {
+  const least = Math.max(wanted, around / most);
+  const [only, ...others] = composition.filter(isAtomic);
   const natural = others.length === 0 ? only?.pair.spacing : null;
-  if (natural !== null && natural !== undefined && natural >= around / MOST) {
-    return natural / Math.max(1, Math.floor(natural / Math.max(least, around / FEWEST)));
+  if (natural !== null && natural !== undefined && natural >= around / most) {
+    // Atoms alone lose nothing on such a lattice, however coarse it is.
+    const widest = composition.length === 1 ? Math.max(least, around / FEWEST) : least;
+    return natural / Math.max(1, Math.floor(natural / widest));
   }
   return 2 ** (Math.floor(2 * Math.log2(least)) / 2);
 }
@@ -60,7 +73,7 @@ interface Grid {
   readonly size: number;
 }
 
-function composeAt(composition: Composition, { aim }: Query, plan: Plan, grid: Grid): Omit<Layer, 'gap'> {
+function composeAt(composition: Composition, { aim }: Query, plan: Plan, grid: Grid): Omit<Layer, 'gap' | 'isFinest'> {
   const { tilt } = plan.saddle;
   const { relevance } = plan;
   const rounding = (stepsOf(composition) * fftError(grid.size) * Math.sqrt(grid.size)) / relevance;

@@ -1,5 +1,5 @@
 /** The Fourier transform of a discretised pair, tilted and folded onto a circle, as what its T-fold product is made from. */
-import { fftError, realFft } from '../numerics/real-fft.ts';
+import { fftError, realFft, twiddles } from '../numerics/real-fft.ts';
 import { UNIT } from '../numerics/normal.ts';
 import type { Discretised, Lattice } from './discretise.ts';
 
@@ -28,14 +28,9 @@ export interface Circle {
 }
 
 export function tiltedSpectrum(parts: Discretised, lattice: Lattice, { size, apart }: Circle): TiltedSpectrum {
-  const { terms, total, inputError } = tilted(parts, lattice, size);
-  const heavy = terms.slice(0, apart);
-  const circle = new Float64Array(size);
-  let squares = 0;
-  for (const { place, mass } of terms.slice(apart)) {
-    circle[place] = mass;
-    squares += mass * mass;
-  }
+  const { circle, total, inputError } = tilted(parts, lattice, size);
+  const heavy = takeHeaviest(circle, apart);
+  const squares = circle.reduce((sum, mass) => sum + mass * mass, 0);
   const { re, im } = realFft(circle);
   for (const term of heavy) addTransform(term, size, re, im);
   const eachError = inputError + (apart > 0 ? 4 * ROTATIONS + apart + 8 : 0) * UNIT;
@@ -56,21 +51,16 @@ export function tiltedSpectrum(parts: Discretised, lattice: Lattice, { size, apa
   return { logMoment, logAbs, phase, logError, eachError, normError, mass, infinite, lossError };
 }
 
-interface Mass {
-  readonly place: number;
-  readonly mass: number;
-}
-
 interface Tilted {
-  /** By place on the circle, with the sum 1, the heaviest first. */
-  readonly terms: readonly Mass[];
+  /** By place on the circle, with the sum 1. */
+  readonly circle: Float64Array;
   readonly total: number;
   /** Bound on what the rounding of the exponentials and of the sums moves any coefficient by. */
   readonly inputError: number;
 }
 
 function tilted(parts: Discretised, { spacing, tilt, logMoment }: Lattice, size: number): Tilted {
-  const masses = new Map<number, number>();
+  const circle = new Float64Array(size);
   let [total, error] = [0, 0];
   for (let i = 0; i < parts.indices.length; i++) {
     const index = parts.indices[i]!;
@@ -78,23 +68,49 @@ function tilted(parts: Discretised, { spacing, tilt, logMoment }: Lattice, size:
     const mass = parts.masses[i]! * Math.exp(along - logMoment);
     if (!(mass > 0)) continue;
     const place = ((index % size) + size) % size;
-    masses.set(place, (masses.get(place) ?? 0) + mass);
+    const sum = circle[place]! + mass;
+    circle[place] = sum;
     total += mass;
-    error += mass * (6 + 2 * Math.abs(along - logMoment) + 3 * Math.abs(along));
+    // Every addition rounds what it makes.
+    error += sum + mass * (6 + 2 * Math.abs(along - logMoment) + 3 * Math.abs(along));
   }
-  const terms = [...masses].map(([place, mass]) => ({ place, mass: mass / total }));
-  return { terms: terms.sort((a, b) => b.mass - a.mass), total, inputError: (error / total + 8) * UNIT };
+  for (let place = 0; place < size; place++) circle[place]! /= total;
+  return { circle, total, inputError: (error / total + 8) * UNIT };
+}
+
+interface Mass {
+  readonly place: number;
+  readonly mass: number;
+}
+
+/** So many of the heaviest places, which are emptied. */
+function takeHeaviest(circle: Float64Array, count: number): readonly Mass[] {
+  if (count === 0) return [];
+  const heaviest: Mass[] = [];
+  for (let place = 0; place < circle.length; place++) {
+    const mass = circle[place]!;
+    if (!(mass > (heaviest.length < count ? 0 : heaviest[0]!.mass))) continue;
+    const lighter = heaviest.findIndex((other) => other.mass >= mass);
+    heaviest.splice(lighter < 0 ? heaviest.length : lighter, 0, { place, mass });
+    if (heaviest.length > count) heaviest.shift();
+  }
+  for (const { place } of heaviest) circle[place] = 0;
+  return heaviest;
 }
 
 /** The angle is formed anew after so many rotations. */
 const ROTATIONS = 8;
 
 function addTransform({ place, mass }: Mass, size: number, re: Float64Array, im: Float64Array): void {
-  const turn = (2 * Math.PI * place) / size;
-  const [turnCos, turnSin] = [Math.cos(turn), -Math.sin(turn)];
+  const { cos, sin } = twiddles(size);
+  const half = size / 2;
+  const turnCos = place < half ? cos[place]! : -cos[place - half]!;
+  const turnSin = place < half ? -sin[place]! : sin[place - half]!;
   for (let start = 0; start < re.length; start += ROTATIONS) {
-    const angle = (2 * Math.PI * ((start * place) % size)) / size;
-    let [x, y] = [mass * Math.cos(angle), -mass * Math.sin(angle)];
+    const at = (start * place) % size;
+    const sign = at < half ? mass : -mass;
+    let x = sign * cos[at < half ? at : at - half]!;
+    let y = -sign * sin[at < half ? at : at - half]!;
     const end = Math.min(re.length, start + ROTATIONS);
     for (let k = start; k < end; k++) {
       re[k]! += x;

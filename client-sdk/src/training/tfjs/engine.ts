@@ -103,7 +103,7 @@ class TfjsTrainer implements Trainer {
         this.#slots.map(({ offset, size, shape }) => this.#tf.tensor(flat.slice(offset, offset + size), [...shape])),
       );
     });
-    this.#optimizer?.instance.dispose();
+    disposeOptimizer(this.#optimizer?.instance);
     this.#optimizer = null;
   }
 
@@ -156,7 +156,7 @@ class TfjsTrainer implements Trainer {
   }
 
   dispose(): void {
-    this.#optimizer?.instance.dispose();
+    disposeOptimizer(this.#optimizer?.instance);
     this.#model.dispose();
   }
 
@@ -198,7 +198,7 @@ class TfjsTrainer implements Trainer {
   #compile(training: TrainingSettings): void {
     const of = JSON.stringify(training.optimizer);
     if (this.#optimizer?.of === of) return;
-    this.#optimizer?.instance.dispose();
+    disposeOptimizer(this.#optimizer?.instance);
     const instance = optimizerOf(this.#tf, training);
     this.#model.compile({ optimizer: instance, loss: this.#tfLoss() });
     this.#optimizer = { of, instance };
@@ -215,6 +215,13 @@ class TfjsTrainer implements Trainer {
     const labels = sparse ? 1 : this.#outputSize;
     checkExamples(examples, { features: this.#featureSize, labels, classes: sparse ? this.#outputSize : null });
   }
+}
+
+/** With momentum TensorFlow.js forgets one of its tensors, the learning rate: a leak for every round. */
+function disposeOptimizer(optimizer: Tf.Optimizer | undefined): void {
+  optimizer?.dispose();
+  const { c: rate } = (optimizer ?? {}) as { readonly c?: Tf.Tensor };
+  if (rate !== undefined && !rate.isDisposed) rate.dispose();
 }
 
 /** @throws ClientError `MODEL_UNSUPPORTED` for what only compiled plans can do */

@@ -21,6 +21,7 @@ import {
   sharesContextOf,
   sharesLanesOf,
   WeightedSum,
+  withoutClipBit,
 } from '@carapace/aggregation';
 import type {
   ClearUpdate,
@@ -58,10 +59,11 @@ function perform(request: WorkRequest): Promise<Result> {
 
 async function open(input: OpeningInput): Promise<Result> {
   const summed = await (input.order.kind === 'masks' ? openMasks(input.order) : openShared(input.order));
-  const opened = summed && meanOf(summed, input);
+  const layout = layoutOf(input.tensors);
+  const opened = summed && meanOf(summed, input, layout);
   if (opened === undefined) return null;
-  const weights = await publishable(input, layoutOf(input.tensors), opened.mean);
-  return { weights, examples: opened.weight, noiseState: null };
+  const weights = await publishable(input, layout, opened.mean);
+  return { weights, examples: opened.weight, noiseState: null, within: opened.within };
 }
 
 /** Lane sums, and what they were counted with. */
@@ -74,14 +76,23 @@ interface Summed {
   readonly cohort: NoisyCohort;
 }
 
+interface OpenedMean extends DequantisedMean {
+  /** The noisy share of clip bits that say yes; null where there are none. */
+  readonly within: number | null;
+}
+
 function meanOf(
   { lanes, inputs, context, quantiser, format, cohort }: Summed,
   { protection, secret }: Pick<OpeningInput, 'protection' | 'secret'>,
-): DequantisedMean | undefined {
-  if (protection.kind === 'clear' || protection.privacy === null) return dequantise(lanes, inputs, quantiser, format);
-  const plan = noisePlan(protection, protection.privacy, cohort, format.values);
+  layout: Layout,
+): OpenedMean | undefined {
+  if (protection.kind === 'clear' || protection.privacy === null) {
+    const plain = dequantise(lanes, inputs, quantiser, format);
+    return plain && { ...plain, within: null };
+  }
+  const plan = noisePlan(protection, protection.privacy, cohort, layout.size);
   const mean = openNoisyMean(plan, protection.privacy, context, lanes, inputs, format, secret);
-  return mean && { mean, weight: inputs };
+  return mean && { ...withoutClipBit(protection.privacy, mean), weight: inputs };
 }
 
 /** Masked inputs are summed as they are, one in memory at a time; then the masks that did not cancel come off the sum. */
@@ -121,13 +132,13 @@ function countedWith(
 
 async function aggregate(input: AggregationInput): Promise<Result> {
   const layout = layoutOf(input.tensors);
-  const { mean, weight, state } = await meanIn(input, layout);
+  const { mean, weight, within, state } = await meanIn(input, layout);
   // The state first: weights that are there without it would be of a step that nothing can follow.
   const noiseState = state === null ? null : await updates.put(state);
-  return { weights: await publishable(input, layout, mean), examples: weight, noiseState };
+  return { weights: await publishable(input, layout, mean), examples: weight, noiseState, within };
 }
 
-interface Mean extends DequantisedMean {
+interface Mean extends OpenedMean {
   /** Of correlated noise, after the step. */
   readonly state: Uint8Array | null;
 }
@@ -139,19 +150,20 @@ async function meanIn(input: AggregationInput, layout: Layout): Promise<Mean> {
 }
 
 /** Weighted by examples; by nothing where each update has noise of its own. */
-async function plainMean(input: AggregationInput, layout: Layout): Promise<DequantisedMean> {
+async function plainMean(input: AggregationInput, layout: Layout): Promise<OpenedMean> {
   const sum = new WeightedSum(layout.size);
   for await (const { delta, examples } of updatesOf(input, layout)) sum.accumulate(delta, examples);
-  return { mean: sum.mean(), weight: sum.weight };
+  return { mean: sum.mean(), weight: sum.weight, within: null };
 }
 
 /** A sum of integers, with the coordinator's noise on it before it is anything else. */
-async function centralMean(input: AggregationInput, layout: Layout): Promise<DequantisedMean> {
+async function centralMean(input: AggregationInput, layout: Layout): Promise<OpenedMean> {
+  const { privacy } = input.protection;
   const plan = clearNoisePlan(input.protection, layout.size);
-  if (!plan || !input.protection.privacy || input.secret === null) throw new Error('a secret, but no noise to draw');
-  const sum = new CentrallyNoisyMean(plan, input.protection.privacy);
+  if (!plan || !privacy || input.secret === null) throw new Error('a secret, but no noise to draw');
+  const sum = new CentrallyNoisyMean(plan, privacy);
   for await (const { delta } of updatesOf(input, layout)) sum.add(delta);
-  return { mean: sum.open(input.secret, input.over ?? sum.count), weight: sum.count };
+  return { ...withoutClipBit(privacy, sum.open(input.secret, input.over ?? sum.count)), weight: sum.count };
 }
 
 /** A step of noise that is correlated over rounds. */
@@ -163,7 +175,7 @@ async function matrixMean(input: AggregationInput, layout: Layout, before: Diges
   const sum = new MatrixNoisySum(plan, protection.privacy);
   for await (const { delta } of updatesOf(input, layout)) sum.add(delta);
   const { mean, state } = sum.open(before === null ? null : await updates.get(before), secret, over);
-  return { mean: Float64Array.from(mean), weight: sum.count, state };
+  return { mean: Float64Array.from(mean), weight: sum.count, within: null, state };
 }
 
 /** One in memory at a time, in the order given, which is that of the client ids. */

@@ -68,7 +68,7 @@ export class Budgets {
     const charge = chargeOf(task, base);
     const privacy = privacyOf(task.protection);
     if (charge === null || privacy === null) return null;
-    const { placement, noise, noiseMultiplier, clip, colluding, matrix = null } = privacy;
+    const { placement, noise, noiseMultiplier, clip, colluding, adaptive = null, matrix = null } = privacy;
     const ledger = await this.ledger.peek(records);
     const budgets = charge.budgets.map((budget) => {
       const { terms, epsilon, rounds } = spentOf(ledger, budget, now)!;
@@ -76,7 +76,15 @@ export class Budgets {
       return { budget, epsilon, delta, relation, view, rounds };
     });
     const server = charge.server === null ? 'unprotected' : 'protected';
-    const mechanism = { placement, noise, noiseMultiplier, clip, colluding, ...(matrix && { matrix }) };
+    const mechanism = {
+      placement,
+      noise,
+      noiseMultiplier,
+      clip,
+      colluding,
+      ...(adaptive && { adaptive }),
+      ...(matrix && { matrix }),
+    };
     return { unit: 'client', ...mechanism, event: charge.event, server, budgets };
   }
 

@@ -1,5 +1,5 @@
 /** What is said of budgets outside the ledger. */
-import type { BudgetId, NoiseMatrix, PrivacyEvent } from '@carapace/aggregation';
+import type { AdaptiveClip, BudgetId, NoiseMatrix, PrivacyEvent } from '@carapace/aggregation';
 
 /** In the signed manifest of a version. */
 export interface PrivacyStatement {
@@ -8,8 +8,10 @@ export interface PrivacyStatement {
   readonly placement: string;
   readonly noise: string;
   readonly noiseMultiplier: string;
+  /** Of the round, where it moves. */
   readonly clip: number;
   readonly colluding: number;
+  readonly adaptive?: AdaptiveClip;
   /** Of noise that is correlated over rounds. */
   readonly matrix?: NoiseMatrix;
   /** What each round was charged; with a matrix, what all of them together were. */

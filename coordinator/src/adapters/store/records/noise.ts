@@ -1,5 +1,5 @@
-/** What noise that is correlated over rounds is remembered by, and who took part in what. */
-import type { ClientId, Digest, RoundId, TaskId } from '@carapace/aggregation';
+/** What noise that is correlated over rounds is remembered by, a clip that moves from round to round, and who took part in what. */
+import type { ClientId, ClipStep, Digest, RoundId, TaskId } from '@carapace/aggregation';
 import type { NoiseStep, Participation } from '../../../ports.ts';
 import { numberOf } from './queryable.ts';
 import type { Int8, Queryable } from './queryable.ts';
@@ -28,6 +28,24 @@ export async function listNoiseStates(db: Queryable): Promise<Digest[]> {
     FROM noise_steps JOIN tasks ON tasks.id = noise_steps.task AND tasks.status IN ('active', 'paused')
     ORDER BY noise_steps.task, noise_steps.step DESC`;
   return (await db.query<{ state: Digest }>(sql)).rows.map(({ state }) => state);
+}
+
+export async function setRoundClip(db: Queryable, round: RoundId, clip: number): Promise<void> {
+  await db.query(`-- set_round_clip\nUPDATE rounds SET clip = $2 WHERE id = $1`, [round, clip]);
+}
+
+export async function noteWithinClip(db: Queryable, round: RoundId, within: number): Promise<void> {
+  const sql = `-- note_within_clip
+    UPDATE rounds SET within_clip = $2 WHERE id = $1 AND kind = 'aggregating'`;
+  await db.query(sql, [round, within]);
+}
+
+export async function findClipStep(db: Queryable, task: TaskId): Promise<ClipStep | null> {
+  const sql = `-- find_clip_step
+    SELECT clip, within_clip AS within FROM rounds
+    WHERE task = $1 AND within_clip IS NOT NULL ORDER BY number DESC LIMIT 1`;
+  const { rows } = await db.query<ClipStep>(sql, [task]);
+  return rows[0] ?? null;
 }
 
 const OF_TASK = `participants.status IN ('reported', 'revoked')`;

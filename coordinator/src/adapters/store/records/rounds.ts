@@ -10,12 +10,22 @@ export interface RoundRow {
   readonly task: TaskId;
   readonly number: number;
   readonly base_version: number;
+  readonly clip: number | null;
   readonly state: RoundState;
   readonly created_at: Int8;
   readonly updated_at: Int8;
 }
 
-export const ROUND_COLUMNS: string = ['id', 'task', 'number', 'base_version', 'state', 'created_at', 'updated_at']
+export const ROUND_COLUMNS: string = [
+  'id',
+  'task',
+  'number',
+  'base_version',
+  'clip',
+  'state',
+  'created_at',
+  'updated_at',
+]
   .map((name) => `rounds.${name}`)
   .join(', ');
 const RUNNING = "kind NOT IN ('completed', 'abandoned')";
@@ -115,6 +125,7 @@ export function roundRecord(row: RoundRow): RoundRecord {
     task: row.task,
     number: row.number,
     baseVersion: row.base_version,
+    clip: row.clip,
     state: row.state,
     createdAt: numberOf(row.created_at),
     updatedAt: numberOf(row.updated_at),
