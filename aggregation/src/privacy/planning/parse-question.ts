@@ -62,6 +62,8 @@ function taskIn(at: DocumentReader, value: unknown): Task | null {
     );
   if (matrixOf(task.protection) !== null)
     throw at.refuse('task', 'has correlated noise, which is charged once for all rounds: ask carapace budget forecast');
+  if (privacyOf(task.protection)?.adaptive)
+    throw at.refuse('task', 'has a clip that moves, whose bits are charged too: ask carapace budget forecast');
   return task;
 }
 

@@ -102,6 +102,11 @@ describe('a question', () => {
     },
   };
 
+  const MOVING_TASK = {
+    ...TASK,
+    protection: { ...TASK.protection, privacy: { ...TASK.protection.privacy, adaptive: { bitDeviation: '5' } } },
+  };
+
   test('about a task with coins, or with a cap, has those', () => {
     const privacy = { placement: 'central', noiseMultiplier: '1', clip: 1, budgets: ['phones'] };
     const task = { name: 'digits-3', model: { name: 'digits' }, rounds: 9, protection: { privacy } };
@@ -166,6 +171,7 @@ describe('a question', () => {
     ['Skellam noise in the clear', { protection: 'clear', noise: 'skellam' }, /it is discrete-gaussian/],
     ['colluders of central noise', { placement: 'central', colluding: 2 }, /not shared among survivors/],
     ['a target that nobody keeps', { placement: 'central', view: 'server' }, /nothing is promised there/],
+    ['a task with a clip that moves', { task: MOVING_TASK }, /whose bits are charged too/],
     ['a task with correlated noise', { task: MATRIX_TASK }, /carapace budget forecast/],
     ['a price of nothing', { prices: { noise: 0 } }, /prices\.noise is 0/],
     ['a task in the clear', { task: { ...TASK, protection: {} } }, /task is in the clear/],
