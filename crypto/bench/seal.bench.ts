@@ -113,11 +113,11 @@ function costs(name: string, ring: string, own: Costs, peer: Costs, goals: Goals
     }),
     figure(`${name}: smaller than the peer`, 'times', exact(peer.bytes / own.bytes), {
       goal: goals.client === null ? null : 20,
-      anchor: 'the issue’s 20 for seeded BGV',
+      anchor: 'wanted of seeded BGV',
     }),
     figure(`${name}: faster than the peer, client and server`, 'times', exact(faster), {
       goal: goals.client === null ? null : 20,
-      anchor: 'the issue’s 20 for seeded BGV',
+      anchor: 'wanted of seeded BGV',
     }),
   ];
 }
