@@ -25,7 +25,7 @@ export const ERROR_TABLES: readonly ErrorTable[] = [
   {
     title: 'Coordinator',
     about:
-      'Thrown as `CoordinatorError`, answered over HTTP as a problem document (RFC 9457) with this status and the code as its member `code`. Errors of `@carapace/crypto` and `@carapace/aggregation` that a request causes are answered as `REQUEST_INVALID`, a task document’s as `TASK_INVALID`.',
+      'Thrown as `CoordinatorError`, answered over HTTP as a problem document (RFC 9457) with this status and the code as its member `code`. Errors of `@carapace/crypto` and `@carapace/aggregation` that a request causes are answered as `REQUEST_INVALID`, a task document’s as `TASK_INVALID`, a question’s to the planner as `PLAN_INVALID` or `PRIVACY_TARGET_UNREACHABLE`.',
     rooms: ['coordinator'],
     errors: COORDINATOR_ERRORS,
   },

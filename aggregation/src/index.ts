@@ -109,7 +109,7 @@ export { ladderOf } from './privacy/planning/ladder.ts';
 export { PLAN_PARAMETERS, parsePlanQuestion } from './privacy/planning/parse-question.ts';
 export type { PlanContext } from './privacy/planning/parse-question.ts';
 export { planPrivacy } from './privacy/planning/plan.ts';
-export type { PlannedRun, PrivacyPlan } from './privacy/planning/plan.ts';
+export type { BudgetsLeft, PlannedRun, PrivacyPlan } from './privacy/planning/plan.ts';
 export type { PlanQuestion, PlanView } from './privacy/planning/question.ts';
 export { repeatedRounds } from './privacy/planning/releases.ts';
 export type { Releases } from './privacy/planning/releases.ts';

@@ -14,7 +14,7 @@ export interface ConnectionOptions {
 export interface OperatorCalls {
   readonly url: string;
   get<T>(path: string): Promise<T>;
-  post<T>(path: string, body?: unknown): Promise<T>;
+  post<T>(path: string, body?: unknown, deadlineMs?: number): Promise<T>;
   put<T>(path: string, body: unknown): Promise<T>;
   upload<T>(path: string, contentType: string, bytes: Uint8Array<ArrayBuffer>): Promise<T>;
   download(path: string): Promise<Uint8Array<ArrayBuffer>>;
@@ -45,18 +45,18 @@ export function operatorCalls(
       );
     throw problem;
   };
-  const json = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+  const json = async <T>(method: string, path: string, body?: unknown, deadlineMs = DEADLINE_MS): Promise<T> => {
     const init =
       body === undefined
         ? { method }
         : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
-    const response = await call(path, init, DEADLINE_MS);
+    const response = await call(path, init, deadlineMs);
     return (await response.json()) as T;
   };
   return {
     url,
     get: <T>(path: string) => json<T>('GET', path),
-    post: <T>(path: string, body?: unknown) => json<T>('POST', path, body),
+    post: <T>(path: string, body?: unknown, deadlineMs?: number) => json<T>('POST', path, body, deadlineMs),
     put: <T>(path: string, body: unknown) => json<T>('PUT', path, body),
     upload: async <T>(path: string, contentType: string, body: Uint8Array<ArrayBuffer>) => {
       const init = { method: 'POST', body, headers: { 'content-type': contentType } };

@@ -1,22 +1,44 @@
 /** A plan as JSON, as a page of text, and as a drawing. */
 import { writeFileSync } from 'node:fs';
 import { parsePlanQuestion, PLAN_PARAMETERS, planPrivacy } from '@carapace/aggregation';
-import type { Change, PlannedRun, PlanQuestion, PrivacyPlan } from '@carapace/aggregation';
+import type { Change, PlannedRun, PlanQuestion, PlanView, PrivacyPlan } from '@carapace/aggregation';
 import { CliError } from './errors.ts';
 import { formatBytes, formatCount, sheet, sparkline, table } from './format.ts';
-import type { Output } from './output.ts';
+import type { Io } from './io.ts';
+import { operatorCalls } from './operator-calls.ts';
 import { planPlot } from './plan-plot.ts';
 import { planDocument } from './plan-question.ts';
 import type { PlanFlags } from './plan-question.ts';
 
-export async function answerPlan(output: Output, task: string | undefined, flags: PlanFlags): Promise<void> {
+/** A coordinator gives up before. */
+const DEADLINE_MS = 90_000;
+
+export async function answerPlan(io: Io, task: string | undefined, flags: PlanFlags): Promise<void> {
   const document = await planDocument(task, flags);
-  const plan = planPrivacy(parsePlanQuestion(document));
+  const plan = flags.url === undefined ? planPrivacy(parsePlanQuestion(document)) : await planAt(io, document, flags);
   if (flags.svg !== undefined) {
     if (plan.run === null) throw new CliError('RUN_FAILED', `there is no curve to draw: ${plan.warnings[0]?.text}`);
     writeFileSync(flags.svg, planPlot(plan.question, plan.run));
   }
-  output.result(jsonOf(plan), () => planText(plan, 'parameters' in document));
+  const counted = flags.url === undefined ? ['parameters'] : ['parameters', 'model', 'task'];
+  const sized = counted.some((key) => key in document);
+  io.output.result(jsonOf(plan), () => planText(plan, sized));
+}
+
+async function planAt(io: Io, document: object, flags: PlanFlags): Promise<PrivacyPlan> {
+  const calls = operatorCalls(flags, io.env, io.signal);
+  return endless(await calls.post<PrivacyPlan>('/v1/plan', document, DEADLINE_MS));
+}
+
+/** What {@link jsonOf} was made of. */
+function endless(plan: PrivacyPlan): PrivacyPlan {
+  if (plan.run === null) return plan;
+  const { epsilon, curve } = plan.run;
+  return { ...plan, run: { ...plan.run, epsilon: withEnds(epsilon), curve: curve.map(withEnds) } };
+}
+
+function withEnds<T extends Readonly<Record<PlanView, number | null>>>(views: T): T & Record<PlanView, number> {
+  return { ...views, model: views.model ?? Infinity, server: views.server ?? Infinity };
 }
 
 /** JSON has no infinity: an epsilon that is none is null. */
@@ -53,6 +75,8 @@ function rows(question: PlanQuestion, run: PlannedRun, sized: boolean): [string,
     ['delta', String(question.delta)],
   ];
   if (target !== null) found.push(['target', targetText(target, run)]);
+  for (const { budget, roundsLeft } of question.budgets)
+    found.push(['budget', `${budget}: ${formatCount(roundsLeft)} of ${formatCount(run.rounds)} rounds fit`]);
   found.push(
     ['signal', signalText(signal)],
     ['model', `${formatCount(question.parameters)} parameters${assumed}`],

@@ -37,6 +37,11 @@ export type PlanFlags = Readonly<Partial<Record<(typeof NUMBERS)[number] | (type
   readonly model?: string;
   readonly prices?: string;
   readonly svg?: string;
+  readonly budgets?: string;
+  /** Of the coordinator that is asked; without one the plan is computed here. */
+  readonly url?: string;
+  readonly keyFile?: string;
+  readonly data: string;
 };
 
 /** @throws CliError `USAGE_INVALID` or `FILE_UNREADABLE` */
@@ -48,11 +53,22 @@ export async function planDocument(task: string | undefined, flags: PlanFlags): 
   }
   for (const name of TEXTS) if (flags[name] !== undefined) document[name] = flags[name];
   if (flags.prices !== undefined) document['prices'] = pricesOf(flags.prices);
+  if (flags.budgets !== undefined) document['budgets'] = budgetsOf(flags);
   if (flags.model !== undefined) {
     if (flags.parameters !== undefined) throw usage('--model counts what --parameters says: name one of them');
-    document['parameters'] = await parametersOf(flags.model);
+    if (flags.url !== undefined && !isFile(flags.model)) document['model'] = flags.model;
+    else document['parameters'] = await parametersOf(flags.model);
   }
   return document;
+}
+
+function budgetsOf({ budgets = '', url }: PlanFlags): string[] {
+  if (url === undefined) throw usage('--budgets goes with --url: a coordinator keeps them');
+  return budgets.split(',');
+}
+
+function isFile(source: string): boolean {
+  return source.endsWith('.json') || source.endsWith('.safetensors');
 }
 
 async function parametersOf(source: string): Promise<number> {

@@ -7,8 +7,11 @@ import { pathToFileURL } from 'node:url';
 import { parsePlanQuestion, PLAN_WARNINGS, planPrivacy } from '@carapace/aggregation';
 import { chromium } from 'playwright-core';
 import { afterAll, expect, test } from 'vitest';
+import type { VersionList } from '../src/answers.ts';
 import { planPlot } from '../src/plan-plot.ts';
 import { carapace } from './support/carapace.ts';
+import { CoordinatorProcess } from './support/coordinator-process.ts';
+import { oneHotModel } from './support/one-hot.ts';
 
 const directory = await mkdtemp(join(tmpdir(), 'carapace-plan-'));
 const document = readFileSync(new URL('../../docs/privacy/planning.md', import.meta.url), 'utf8');
@@ -63,11 +66,45 @@ test('a task document with overriding options, as JSON', async () => {
   expect(expected.run!.changes[0]!.what).not.toBe('noise');
 });
 
+test('a coordinator that is asked counts its models and its budgets', { timeout: 120_000 }, async () => {
+  const data = join(directory, 'coordinator');
+  const coordinator = await CoordinatorProcess.start(data, { env: { CARAPACE_LOG: 'silent' } });
+  try {
+    await coordinator.calls.upload('/v1/models/one-hot/versions', 'application/x-safetensors', oneHotModel(4));
+    const asked = '--cohort 100 --rounds 5 --noise-multiplier 2 --protection clear'.split(' ');
+    const at = ['--url', coordinator.url, '--data', data, '--model', 'one-hot'];
+    const parameters = await parametersOf(coordinator);
+    const here = ['plan', ...asked, '--parameters', String(parameters)];
+    const [there, local] = [await carapace(['plan', ...asked, ...at]), await carapace(here)];
+    // Its noise is the coordinator's: an epsilon without end goes through JSON as well.
+    expect(local.stdout).toContain('nothing is promised');
+    expect(there).toEqual(local);
+
+    const cost = JSON.parse((await carapace([...here, '--json'])).stdout) as { run: { epsilon: { model: number } } };
+    const terms = { epsilon: cost.run.epsilon.model * 0.99, delta: 1e-6 };
+    await coordinator.calls.put('/v1/budgets/phones', terms);
+    const budgeted = await carapace(['plan', ...asked, ...at, '--budgets', 'phones']);
+    expect(budgeted.stdout).toMatch(/^budget +phones: 4 of 5 rounds fit$/m);
+    expect(budgeted.stdout).toContain('! PLAN_BUDGET_STOPS: the budget phones holds 4 of 5 rounds');
+    const refused = await carapace(['plan', '--cohort', '5', ...at]);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(/^carapace: name rounds.*\(PLAN_INVALID\)$/m);
+  } finally {
+    await coordinator.kill();
+  }
+});
+
+async function parametersOf({ calls }: CoordinatorProcess): Promise<number> {
+  const { versions } = await calls.get<VersionList>('/v1/models/one-hot/versions');
+  return versions[0]!.parameters;
+}
+
 test.each([
   [['plan', '--cohort', 'many'], 2, /--cohort is "many".*USAGE_INVALID/],
   [['plan', '--cohort', '100'], 2, /name rounds.*PLAN_INVALID/],
   [['plan', '--cohort', '100', '--rounds', '5', '--epsilon', '8', '--view', 'all'], 2, /view is "all".*PLAN_INVALID/],
   [['plan', 'nowhere.yaml'], 2, /FILE_UNREADABLE/],
+  [['plan', '--cohort', '100', '--rounds', '5', '--budgets', 'a'], 2, /--budgets goes with --url.*USAGE_INVALID/],
   [
     ['plan', '--cohort', '2', '--rounds', '5', '--epsilon', '8', '--svg', join(directory, 'no.svg')],
     1,

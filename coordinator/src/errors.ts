@@ -93,6 +93,26 @@ export const COORDINATOR_ERRORS = {
     'The second aggregator that the task names is not enrolled here, or was revoked.',
     'Enrol it first (`carapace aggregator --join LINK` prints its id), then name that id in the task.',
   ],
+  PLAN_INVALID: [
+    400,
+    'A question to the planner has an unknown key, a value out of range, or says too little to be answered.',
+    'The detail names the key, what was found and what is allowed; docs/privacy/planning.md lists every key.',
+  ],
+  PRIVACY_TARGET_UNREACHABLE: [
+    400,
+    'No noise meets the target that the question names.',
+    'Ask for a larger epsilon or delta, fewer rounds, more bits, or the other view.',
+  ],
+  PLAN_TOO_LONG: [
+    422,
+    'The plan was not done in the time that the coordinator gives one.',
+    'Ask for fewer rounds, name a noise multiplier, or run `carapace plan` without `--url`: it takes the time it needs, and knows no budgets.',
+  ],
+  PLAN_BUSY: [
+    503,
+    'As many plans as the coordinator takes are being computed or wait to be.',
+    'Ask again after the time that the answer says, or run `carapace plan` without `--url`.',
+  ],
   BUDGET_NOT_FOUND: [404, 'No privacy budget has this name.', 'Set it: `carapace budget set NAME --epsilon …`.'],
   BUDGET_VIEW: [
     409,

@@ -12,6 +12,8 @@ import { groupCommit } from './adapters/store/group-commit.ts';
 import { openStore } from './adapters/store/open-store.ts';
 import { createTelemetry } from './adapters/telemetry/telemetry.ts';
 import { aggregationThread } from './adapters/work/aggregation-thread.ts';
+import { planThreads } from './adapters/work/plan-threads.ts';
+import type { PlanLimits } from './adapters/work/plan-threads.ts';
 import type { CoordinatorApi } from './app/api.ts';
 import type { Context } from './app/context.ts';
 import { createCoordinator } from './app/coordinator.ts';
@@ -20,6 +22,8 @@ import type { Config } from './config.ts';
 
 export const VERSION: string = '0.1.0';
 const QUEUE_CLOSE_MS = 2_000;
+/** All that may wait are answered before a silent connection is closed. */
+const PLANS: PlanLimits = { planMs: 25_000, waiting: 2 };
 
 export interface Running {
   /** Where it listens, such as `http://127.0.0.1:7878`. */
@@ -37,6 +41,8 @@ export interface Extras {
   /** The records are lost: nothing can be acknowledged any more, so the process should end. */
   readonly onFatal?: (error: unknown) => void;
   readonly limits?: Partial<Limits>;
+  /** For tests: nobody needs to wait for half a minute to see that a plan is ended. */
+  readonly plans?: Partial<PlanLimits>;
 }
 
 export const systemClock: Clock = {
@@ -65,6 +71,8 @@ export async function startCoordinator(config: Config, extras: Extras = {}): Pro
     const [models, updates] = await Promise.all([openBlobs(folder('models')), openBlobs(folder('updates'))]);
     const work = aggregationThread({ models: folder('models'), updates: folder('updates') });
     closers.push(() => work.close());
+    const planning = planThreads({ ...PLANS, ...extras.plans }, systemClock);
+    closers.push(() => planning.close());
     const { evaluator = null } = extras;
     if (evaluator !== null) closers.push(() => evaluator.close());
     // Opened after what its jobs use, so that it is closed before: a job never starts on a part that is gone.
@@ -81,6 +89,7 @@ export async function startCoordinator(config: Config, extras: Extras = {}): Pro
       updates,
       queue,
       work,
+      planning,
       mark: fileMark(config.dataDirectory),
       evaluator,
       clock: systemClock,

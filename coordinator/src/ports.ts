@@ -3,12 +3,15 @@
  * sees only these, `adapters/` implements them, `main.ts` joins them.
  */
 import type {
+  BudgetId,
   ClearUpdates,
   ClientId,
   ClipStep,
   Digest,
   Metrics,
   ModelName,
+  PlanQuestion,
+  PrivacyPlan,
   RoundId,
   SignedSeed,
   Task,
@@ -17,6 +20,7 @@ import type {
   UpdateId,
   UpdateRefusal,
 } from '@carapace/aggregation';
+import type { Ledger } from './domain/budget.ts';
 import type { TakenPart } from './domain/participation.ts';
 import type { Candidate, Instant, MessageStep, RoundState, Tally } from './domain/round.ts';
 
@@ -563,6 +567,21 @@ export type OpenOrder =
       /** The aggregator's message. */
       readonly sum: Digest;
     };
+
+/** Plans of private training: seconds of arithmetic, pure of the records. */
+export interface PlanningWork {
+  /** @throws CoordinatorError `PLAN_BUSY`, `PLAN_TOO_LONG` or `UNAVAILABLE`, or what the planner and the budgets refuse */
+  plan(input: PlanningInput): Promise<PrivacyPlan>;
+  close(): Promise<void>;
+}
+
+export interface PlanningInput {
+  readonly question: PlanQuestion;
+  /** What they have left is told; all of them are in the ledger. */
+  readonly budgets: readonly BudgetId[];
+  readonly ledger: Ledger;
+  readonly now: Instant;
+}
 
 // ---- Evaluation ----------------------------------------------------------------------------------------------------
 

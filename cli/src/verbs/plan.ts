@@ -30,14 +30,24 @@ export function addPlanVerb(program: Command, io: Io): void {
     .option('--clip <number>', 'L2 norm of an update (1); nothing here depends on it but what it is called')
     .option('--colluding <count>', 'survivors that are not relied on for noise (0)')
     .option('--parameters <count>', 'values of the model')
-    .option('--model <source>', 'count them: a model.json, a .safetensors file or the name of a shipped model')
+    .option(
+      '--model <source>',
+      'count them: a model.json, a .safetensors file or the name of a shipped model; with --url of a model there',
+    )
     .option('--dropout <share>', 'probability that a selected client does not report (0.1)')
     .option('--prices <list>', 'what changes cost, such as noise=1,rounds=1,cohort=1,delta=1')
+    .option('--budgets <names>', 'with --url: budgets whose rounds left are told, such as phones,tablets (the task’s)')
     .option('--svg <file>', 'draw the curves into a file')
+    .option(
+      '--url <url>',
+      'ask this coordinator, which knows its clients, models and budgets, instead of computing here',
+    )
+    .option('--key-file <file>', 'with --url: file with an API key (CARAPACE_KEY, else the data directory’s admin key)')
+    .option('--data <directory>', 'with --url: data directory of a coordinator on this host', '.carapace')
     .option('--json', 'one JSON object instead of text')
     .exitOverride()
     .action(async (task: string | undefined, flags: PlanFlags) => {
       const { answerPlan } = await import('../plan-answer.ts');
-      await answerPlan(io.output, task, flags);
+      await answerPlan(io, task, flags);
     });
 }

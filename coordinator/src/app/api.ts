@@ -7,6 +7,7 @@ import type {
   ClientId,
   Digest,
   ModelName,
+  PrivacyPlan,
   RoundId,
   SignedDocument,
   Task,
@@ -95,6 +96,12 @@ export interface CoordinatorApi {
   listBudgets(): Promise<Spent[]>;
   /** How many more rounds of the task its budgets hold. */
   forecast(task: TaskId): Promise<Forecast[]>;
+  /**
+   * What private training would cost and leave, with what is known here where the question says nothing, and what is left of budgets.
+   * @throws AggregationError `PLAN_INVALID`, `TASK_INVALID` or `PRIVACY_TARGET_UNREACHABLE`
+   * @throws CoordinatorError `PLAN_TOO_LONG`, `PLAN_BUSY`, `BUDGET_NOT_FOUND`, `BUDGET_VIEW` or `VERSION_NOT_FOUND`
+   */
+  plan(question: Readonly<Record<string, unknown>>): Promise<PrivacyPlan>;
   listLedger(after: number, limit: number): Promise<LedgerRecord[]>;
   /** Takes the ledger as it is; the number of its last entry. */
   acceptLedger(actor: Actor): Promise<number>;

@@ -1,6 +1,15 @@
 /** What every part of the app is given: the ports, the key, and where happenings go. */
 import type { RandomSource, SigningKey } from '@carapace/crypto';
-import type { AggregationWork, BlobStore, Clock, Evaluator, JobQueue, LedgerMark, Store } from '../ports.ts';
+import type {
+  AggregationWork,
+  BlobStore,
+  Clock,
+  Evaluator,
+  JobQueue,
+  LedgerMark,
+  PlanningWork,
+  Store,
+} from '../ports.ts';
 import type { Listener } from './happenings.ts';
 
 export interface Context {
@@ -11,6 +20,7 @@ export interface Context {
   readonly updates: BlobStore;
   readonly queue: JobQueue;
   readonly work: AggregationWork;
+  readonly planning: PlanningWork;
   /** Of the privacy ledger. */
   readonly mark: LedgerMark;
   readonly evaluator: Evaluator | null;

@@ -13,6 +13,7 @@ import { Reconciler } from './reconciler.ts';
 import { Rounds } from './rounds.ts';
 import { ProtocolCalls } from './protocol-calls.ts';
 import { Budgets } from './privacy/budgets.ts';
+import { answerPlan } from './privacy/answer-plan.ts';
 import { Protocols } from './protocols.ts';
 import { publishRoster, requireRoster } from './secagg/rosters.ts';
 import { AggregatorCalls } from './shares/aggregator-calls.ts';
@@ -163,6 +164,7 @@ function apiOf(
       const base = requireVersion(await store.findChannel(task.model.name, 'latest'), task.model.name, 'latest');
       return budgets.forecast(task, base);
     },
+    plan: (question) => answerPlan(ctx, budgets, question),
     listLedger: (after, limit) => store.listLedger(after, limit),
     acceptLedger: (actor) => budgets.acceptLedger(actor),
 

@@ -117,6 +117,19 @@ export function chargeIn({ budgets, event, totalVariation, server, covers }: Rou
   return { budgets, event, totalVariation, ...rest };
 }
 
+/** What some budgets see of it. Who took part is told where it counts. */
+export function partFor({ budgets, rounds, lost }: Ledger, named: readonly BudgetId[]): Ledger {
+  const terms = new Map([...budgets].filter(([budget]) => named.includes(budget)));
+  const counts = [...terms.values()].some(({ view }) => view === 'server');
+  const touches = (charged: Charged): boolean => charged.budgets.some((budget) => terms.has(budget));
+  const seen = (charged: Charged): Charged => (counts ? charged : { ...charged, participants: null });
+  return {
+    budgets: terms,
+    rounds: new Map([...rounds].filter(([, of]) => touches(of)).map(([id, of]) => [id, seen(of)])),
+    lost: lost.filter(touches).map(seen),
+  };
+}
+
 export interface Spent {
   readonly budget: BudgetId;
   readonly terms: BudgetTerms;

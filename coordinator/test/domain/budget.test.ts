@@ -8,6 +8,7 @@ import {
   EMPTY_LEDGER,
   judgeReservation,
   mayReplace,
+  partFor,
   roundsLeft,
   spentOf,
 } from '../../src/domain/budget.ts';
@@ -283,6 +284,35 @@ describe('a charge that covers all rounds of a task', () => {
     expect(judgeReservation(ledger, round(2), CHARGE, 1)).toMatchObject({ kind: 'refused' });
     expect(roundsLeft(ledger, NAME, covering, 1, 50)).toBe(50);
   });
+});
+
+test('the part of the ledger that budgets see has all that they count, and names nobody where nobody counts', () => {
+  const number = fc.integer({ min: 1, max: 6 });
+  const entries = fc.array(
+    fc.oneof(
+      fc
+        .tuple(number, fc.subarray([NAME, OTHER]))
+        .map(([at, budgets]): LedgerEntry => ({ kind: 'reserve', round: round(at), ...CHARGE, budgets })),
+      fc.tuple(number, fc.subarray(clients)).map(([at, participants]) => commit(at, participants)),
+      fc
+        .subarray([NAME, OTHER])
+        .map((budgets): LedgerEntry => ({ kind: 'lost', round: round(9), ...CHARGE, budgets, participants: clients })),
+    ),
+    { maxLength: 12 },
+  );
+  const OTHERS: LedgerEntry = { kind: 'terms', budget: OTHER, terms: { ...TERMS, view: 'server' } };
+  fc.assert(
+    fc.property(entries, fc.subarray([NAME, OTHER]), (script, named) => {
+      const whole = ledgerOf([withTerms(), OTHERS, ...script]);
+      const part = partFor(whole, named);
+      for (const budget of [NAME, OTHER])
+        expect(spentOf(part, budget, 20)).toEqual(named.includes(budget) ? spentOf(whole, budget, 20) : undefined);
+      const kept = [...part.rounds.values(), ...part.lost];
+      if (!named.includes(OTHER)) expect(kept.every(({ participants }) => participants === null)).toBe(true);
+      expect(kept.every(({ budgets }) => budgets.some((budget) => named.includes(budget)))).toBe(true);
+    }),
+    { numRuns: 200 },
+  );
 });
 
 test('terms of a budget that was charged change in epsilon alone, or to adaptive', () => {

@@ -177,6 +177,11 @@ const ROUTES: Readonly<Record<string, Route>> = {
   'GET /v1/budgets': read('auditor', () => '/v1/budgets'),
   'GET /v1/budgets/:budget': read('auditor', () => '/v1/budgets/keyboard'),
   'GET /v1/tasks/:task/forecast': read('auditor', () => '/v1/tasks/matrix/forecast'),
+  'POST /v1/plan': write(
+    'auditor',
+    () => '/v1/plan',
+    () => ({ population: 1000, cohort: 10, rounds: 2, noiseMultiplier: '2', model: 'small', budgets: ['keyboard'] }),
+  ),
   'GET /v1/ledger': read('auditor', () => '/v1/ledger?after=0'),
   'POST /v1/ledger/accept': write('admin', () => '/v1/ledger/accept'),
   'DELETE /v1/api-keys/:id': write('admin', () => `/v1/api-keys/${world.idOf.key}`),

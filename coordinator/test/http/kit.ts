@@ -281,6 +281,7 @@ export async function makeUpdate(
   round: RoundId,
   fill: (index: number) => number = (index) => index / 8,
   tensors: readonly TensorSpec[] = SMALL,
+  examples = 10,
 ): Promise<Update> {
   const { baseVersion } = (await house.api.showRound(round)).round;
   const base = await house.api.findVersion(parseModelName('small'), baseVersion);
@@ -290,7 +291,7 @@ export async function makeUpdate(
     round,
     base: base.weights,
     layout: layout.digest,
-    examples: 10,
+    examples,
     metrics: {},
     delta,
   });

@@ -1,6 +1,7 @@
 /** A plan of private training: what it costs, what it leaves of the model, and what would make it meet its target. */
 import { thresholdsFor } from '../../secagg/thresholds.ts';
 import type { PrivacyEvent } from '../events/event.ts';
+import type { TaskCharge } from '../round-charge.ts';
 import { largestCohort } from '../user-level.ts';
 import { leastNoise } from './calibrated.ts';
 import { changesFor, roundsHeld } from './changes.ts';
@@ -9,7 +10,7 @@ import { curveOf } from './curve.ts';
 import type { CurvePoint } from './curve.ts';
 import { PARTICIPATION_RISK, participationsOf } from './participations.ts';
 import type { Participations } from './participations.ts';
-import type { PlanQuestion, PlanView } from './question.ts';
+import type { BudgetLeft, PlanQuestion, PlanView } from './question.ts';
 import { quorumOddsOf } from './quorum.ts';
 import type { QuorumOdds } from './quorum.ts';
 import { isImpossible, roundOf } from './round.ts';
@@ -66,12 +67,15 @@ export interface PlannedRun {
 const MOST_ROUNDS = 1_000_000;
 const NOTHING: Changes = { changes: [], hopeless: [] };
 
+/** What budgets have left for rounds of such a charge, up to `most` of them: asked once it is known what noise there will be. */
+export type BudgetsLeft = (charge: TaskCharge, most: number) => readonly BudgetLeft[];
+
 /** @throws AggregationError `PRIVACY_TARGET_UNREACHABLE` when no noise meets the target, or as the accountants */
-export function planPrivacy(question: PlanQuestion): PrivacyPlan {
+export function planPrivacy(question: PlanQuestion, left: BudgetsLeft = () => question.budgets): PrivacyPlan {
   const obstacles = obstaclesTo(question);
   if (obstacles.length > 0) return { question, warnings: obstacles, run: null };
   try {
-    return planRun(question);
+    return planRun(question, left);
   } catch (error) {
     if (!isImpossible(error)) throw error;
     const text = error.message.slice(error.code.length + 2);
@@ -79,7 +83,7 @@ export function planPrivacy(question: PlanQuestion): PrivacyPlan {
   }
 }
 
-function planRun(question: PlanQuestion): PrivacyPlan {
+function planRun(question: PlanQuestion, left: BudgetsLeft): PrivacyPlan {
   if (question.protection === 'secagg') thresholdsFor(largestCohort(question.cohort));
   const round =
     question.noiseMultiplier === null
@@ -111,7 +115,12 @@ function planRun(question: PlanQuestion): PrivacyPlan {
     quorum,
     ...(held === null || isMet(question, last) ? NOTHING : changesFor(settled(question, round, rounds), round)),
   };
-  return { question, warnings: warningsOf({ question, rounds, last, signal, odds: quorum, held }), run };
+  const answered = { ...question, budgets: left(round.charge, rounds) };
+  return {
+    question: answered,
+    warnings: warningsOf({ question: answered, rounds, last, signal, odds: quorum, held }),
+    run,
+  };
 }
 
 function eventsOf({ releases }: PlannedRound, view: PlanView): PrivacyEvent[] {

@@ -64,13 +64,13 @@ export interface PlanQuestion {
   /** Probability that a selected client does not report. */
   readonly dropout: number;
   readonly prices: ChangePrices;
-  /** What the ledger has left of budgets that the task names. */
+  /** What a ledger has left of budgets; empty when nobody asked one. */
   readonly budgets: readonly BudgetLeft[];
 }
 
 export interface BudgetLeft {
   readonly budget: string;
-  /** More rounds of the task that it holds. */
+  /** More rounds of the plan that it holds; whoever is asked for a plan need not count beyond its end. */
   readonly roundsLeft: number;
 }
 

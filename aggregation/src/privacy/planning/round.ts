@@ -7,6 +7,7 @@ import type { ClearUpdates, UserPrivacy } from '../../task.ts';
 import { clearNoisePlan } from '../clear-noise.ts';
 import { wrapBound } from '../mechanisms/distributed.ts';
 import { roundChargeOf } from '../round-charge.ts';
+import type { TaskCharge } from '../round-charge.ts';
 import { largestCohort, noisePlan } from '../user-level.ts';
 import type { HiddenNoise } from '../user-level.ts';
 import { clearMessage, hidingMessage } from './messages.ts';
@@ -37,6 +38,7 @@ export interface PlannedRound extends RoundCohort {
   readonly message: UpdateMessage;
   readonly noise: RoundNoise;
   /** As the ledger charges it. */
+  readonly charge: TaskCharge;
   readonly releases: Releases;
 }
 
@@ -66,6 +68,7 @@ export function roundOf(question: PlanQuestion, noiseMultiplier: string): Planne
           message: hidingMessage(question, privacy, counts.selected),
           noise: hiddenNoise(protection, privacy, counts, parameters),
         }),
+    charge,
     releases: repeatedRounds(charge),
   };
 }

@@ -77,12 +77,15 @@ function problemOf(error: CoordinatorError, instance: string, retryAfterMs: unkn
   };
 }
 
+/** What documents of operators are refused with has its code here too. */
+const KEPT = ['TASK_INVALID', 'PRIVACY_UNPROVED', 'PLAN_INVALID', 'PRIVACY_TARGET_UNREACHABLE'] as const;
+
 /** The one translation from what can be thrown to what may be said. */
 function asCoordinatorError(error: unknown): CoordinatorError {
   if (error instanceof CoordinatorError) return error;
   if (error instanceof AggregationError) {
-    const kept = error.code === 'TASK_INVALID' || error.code === 'PRIVACY_UNPROVED';
-    return new CoordinatorError(kept ? error.code : 'REQUEST_INVALID', error.message, { cause: error });
+    const code = KEPT.find((kept) => kept === error.code) ?? 'REQUEST_INVALID';
+    return new CoordinatorError(code, error.message, { cause: error });
   }
   if (error instanceof CryptoError) return new CoordinatorError('REQUEST_INVALID', error.message, { cause: error });
   return isFastifyError(error)

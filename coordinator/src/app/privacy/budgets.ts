@@ -1,8 +1,8 @@
 /** Privacy budgets in the life of rounds: charged before a cohort is selected, spent when a sum is about to be opened, given back when none can be. */
 import { layoutOf, matrixOf, parseRoundId, privacyOf, roundChargeOf } from '@carapace/aggregation';
-import type { BudgetId, ClientId, RoundId, Task } from '@carapace/aggregation';
-import { judgeReservation, mayReplace, objectionOf, roundsLeft, spentOf } from '../../domain/budget.ts';
-import type { BudgetTerms, Refusal, RoundCharge, Spent, Verdict } from '../../domain/budget.ts';
+import type { BudgetId, ClientId, RoundId, Task, TaskCharge } from '@carapace/aggregation';
+import { judgeReservation, mayReplace, objectionOf, partFor, roundsLeft, spentOf } from '../../domain/budget.ts';
+import type { BudgetTerms, Ledger, Refusal, RoundCharge, Spent, Verdict } from '../../domain/budget.ts';
 import { isPoisson } from '../../domain/round.ts';
 import type { Instant, RoundPlan, RoundState } from '../../domain/round.ts';
 import { CoordinatorError } from '../../errors.ts';
@@ -131,9 +131,16 @@ export class Budgets {
     for (const budget of charge?.budgets ?? []) {
       const { terms } = await this.show(budget);
       const why = charge && objectionOf(budget, terms, charge);
-      if (why !== null)
-        throw new CoordinatorError(why.kind === 'unprotected' ? 'BUDGET_VIEW' : 'PRIVACY_UNPROVED', refusalText(why));
+      if (why !== null) throw objectionError(why);
     }
+  }
+
+  /** The ledger as far as these budgets go. @throws CoordinatorError `BUDGET_NOT_FOUND` */
+  async ledgerFor(budgets: readonly BudgetId[]): Promise<Ledger> {
+    const ledger = await this.ledger.read();
+    const unknown = budgets.find((budget) => !ledger.budgets.has(budget));
+    if (unknown !== undefined) throw new CoordinatorError('BUDGET_NOT_FOUND', `there is no budget ${unknown}`);
+    return partFor(ledger, budgets);
   }
 
   /** An operator takes the ledger as it is, after a backup was restored. */
@@ -156,14 +163,17 @@ export function chargeOf(task: Task, base: VersionRecord): RoundCharge | null {
   const privacy = privacyOf(task.protection);
   const charge = roundChargeOf(task, layoutOf(base.tensors).size);
   if (privacy === null || charge === null) return null;
-  const { model, server } = charge;
+  return { ...roundCharge(privacy.budgets, charge), ...(charge.once && { covers: task.name }) };
+}
+
+/** A round by itself, as the ledger has it. */
+export function roundCharge(budgets: readonly BudgetId[], { model, server }: TaskCharge): RoundCharge {
   // Said only where it is another: most rounds cost the same in both views.
-  return {
-    budgets: privacy.budgets,
-    ...model,
-    ...(server !== model && { server }),
-    ...(charge.once && { covers: task.name }),
-  };
+  return { budgets, ...model, ...(server !== model && { server }) };
+}
+
+export function objectionError(why: Refusal): CoordinatorError {
+  return new CoordinatorError(why.kind === 'unprotected' ? 'BUDGET_VIEW' : 'PRIVACY_UNPROVED', refusalText(why));
 }
 
 /** For people: why a round was not opened. */

@@ -7,6 +7,7 @@ import { CoordinatorError } from '../../../errors.ts';
 import type { Role, TaskRecord } from '../../../ports.ts';
 import { budgetRoutes } from './budgets.ts';
 import { actorOf, guarded } from './guarded.ts';
+import { planRoute } from './plan.ts';
 import { apiKeyView, clientView, object, open, rosterView, text, tokenView, versionView } from '../schemas.ts';
 import type { Edge, Server } from '../edge.ts';
 
@@ -30,6 +31,7 @@ export function operatorRoutes(server: Server, edge: Edge): void {
   channelRoute(server, edge);
   rosterRoutes(server, edge);
   budgetRoutes(server, edge);
+  planRoute(server, edge);
 }
 
 function taskRoutes(server: Server, edge: Edge): void {
