@@ -14,33 +14,28 @@ export interface PlanLimits {
 }
 
 export type PlanReply =
+  /** It has loaded what it needs, and takes its question. */
+  | { readonly ready: true }
   | { readonly plan: PrivacyPlan }
   | { readonly refused: { readonly by: 'planner' | 'ledger'; readonly code: string; readonly message: string } };
 
 export function planThreads(limits: PlanLimits, clock: Pick<Clock, 'after'>): PlanningWork {
   let taken = 0;
   let last: Promise<unknown> = Promise.resolve();
-  let running: Worker | null = null;
+  let stop: (() => void) | null = null;
   let closed = false;
 
   const compute = async (input: PlanningInput): Promise<PrivacyPlan> => {
     if (closed) throw ended();
-    const worker = new Worker(new URL('./plan-worker.ts', import.meta.url), { workerData: input });
-    running = worker;
     const answer = Promise.withResolvers<PrivacyPlan>();
+    stop = () => answer.reject(ended());
     const forget = clock.after(limits.planMs, () => answer.reject(tooLong(limits.planMs)));
-    worker.once('message', (reply: PlanReply) => {
-      if ('plan' in reply) answer.resolve(reply.plan);
-      else answer.reject(refusalIn(reply.refused));
-    });
-    worker.once('error', answer.reject);
-    worker.once('exit', () => answer.reject(ended()));
+    const thread = startThread(input, answer);
     try {
       return await answer.promise;
     } finally {
       forget();
-      await worker.terminate();
-      running = null;
+      await thread.end();
     }
   };
   return {
@@ -54,8 +49,35 @@ export function planThreads(limits: PlanLimits, clock: Pick<Clock, 'after'>): Pl
     },
     close: async () => {
       closed = true;
-      await running?.terminate();
+      stop?.();
       await last;
+    },
+  };
+}
+
+/** A thread that is terminated while it loads its modules takes the whole process with it (Node 24): it ends once it has. */
+function startThread(input: PlanningInput, answer: PromiseWithResolvers<PrivacyPlan>): { end(): Promise<void> } {
+  const worker = new Worker(new URL('./plan-worker.ts', import.meta.url));
+  const loaded = Promise.withResolvers<void>();
+  let wanted = true;
+  worker.on('message', (reply: PlanReply) => {
+    if ('plan' in reply) answer.resolve(reply.plan);
+    else if ('refused' in reply) answer.reject(refusalIn(reply.refused));
+    else {
+      if (wanted) worker.postMessage(input);
+      loaded.resolve();
+    }
+  });
+  worker.once('error', answer.reject);
+  worker.once('exit', () => {
+    answer.reject(ended());
+    loaded.resolve();
+  });
+  return {
+    end: async () => {
+      wanted = false;
+      await loaded.promise;
+      await worker.terminate();
     },
   };
 }

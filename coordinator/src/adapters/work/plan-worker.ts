@@ -1,5 +1,5 @@
 /** The thread in which one plan is computed: seconds of accounting that must not stop the HTTP loop. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { AggregationError, planPrivacy } from '@carapace/aggregation';
 import { plannedBudgets } from '../../app/privacy/planned-budgets.ts';
 import { CoordinatorError } from '../../errors.ts';
@@ -8,7 +8,8 @@ import type { PlanReply } from './plan-threads.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('plans are computed in a worker thread');
-port.postMessage(replyTo(workerData as PlanningInput));
+port.once('message', (input: PlanningInput) => port.postMessage(replyTo(input)));
+port.postMessage({ ready: true } satisfies PlanReply);
 
 /** What is not refused with a code is a fault: it ends the thread, and its cause is told to whoever started it. */
 function replyTo({ question, ...standing }: PlanningInput): PlanReply {
