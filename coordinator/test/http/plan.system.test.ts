@@ -81,6 +81,10 @@ async function ended(round: string): Promise<void> {
 }
 
 test('whoever may read may plan, nobody else', async () => {
+  const { paths } = (await house.call('GET', '/openapi.json')).json as { paths: Record<string, object> };
+  expect(paths['/v1/plan']).toMatchObject({
+    post: { operationId: 'planPrivacy', description: 'Needs the role auditor.' },
+  });
   for (const role of ['auditor', 'operator'] as const) {
     const { key } = await house.api.createApiKey({ name: role, role }, 'system');
     expect((await asked(QUESTION, key)).status).toBe(200);
