@@ -19,6 +19,7 @@ port.on('message', (request: EvaluationRequest) => {
       } satisfies EvaluationReply),
   );
 });
+port.postMessage({ ready: true } satisfies EvaluationReply);
 
 async function evaluate({ topology, tensors, weights, loss }: EvaluationRequest): Promise<Record<string, number>> {
   testSet ??= mnistExamples('test');

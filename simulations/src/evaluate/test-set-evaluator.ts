@@ -13,6 +13,8 @@ export interface EvaluationRequest {
 }
 
 export type EvaluationReply =
+  /** It has loaded what it needs. */
+  | { readonly ready: true }
   | { readonly id: number; readonly metrics: Readonly<Record<string, number>> }
   | { readonly id: number; readonly error: string };
 
@@ -23,16 +25,20 @@ const DEADLINE_MS = 100_000;
 export function mnistEvaluator(loss: Loss = 'sparse-categorical-crossentropy'): Evaluator {
   const pending = new Map<number, PromiseWithResolvers<Metrics>>();
   let worker: Worker | null = null;
+  let loaded = Promise.withResolvers<void>();
   let next = 0;
 
   const fail = (why: string, cause?: unknown): void => {
     worker = null;
+    loaded.resolve();
     for (const { reject } of pending.values()) reject(new SimulationError('EVALUATION_FAILED', why, { cause }));
     pending.clear();
   };
   const start = (): Worker => {
+    loaded = Promise.withResolvers();
     const started = new Worker(new URL('./evaluation-worker.ts', import.meta.url));
     started.on('message', (reply: EvaluationReply) => {
+      if ('ready' in reply) return loaded.resolve();
       const waiting = pending.get(reply.id);
       pending.delete(reply.id);
       if ('error' in reply) waiting?.reject(new SimulationError('EVALUATION_FAILED', reply.error));
@@ -60,7 +66,11 @@ export function mnistEvaluator(loss: Loss = 'sparse-categorical-crossentropy'): 
         pending.delete(id);
       }
     },
+    // A thread that is terminated while it loads modules takes the whole process with it (Node 24). The engine is loaded by the
+    // first evaluation, so those that run are waited for too; each has its deadline.
     close: async () => {
+      if (worker !== null) await loaded.promise;
+      await Promise.allSettled([...pending.values()].map(({ promise }) => promise));
       await worker?.terminate();
     },
   };

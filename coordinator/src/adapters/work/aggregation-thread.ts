@@ -13,15 +13,20 @@ export type WorkRequest = Work & { readonly id: number };
 export type Result = Aggregated | null;
 
 export type WorkReply =
-  { readonly id: number; readonly result: Result } | { readonly id: number; readonly error: string };
+  /** It has loaded what it needs. */
+  | { readonly ready: true }
+  | { readonly id: number; readonly result: Result }
+  | { readonly id: number; readonly error: string };
 
 export function aggregationThread(directories: { readonly models: string; readonly updates: string }): AggregationWork {
   const pending = new Map<number, PromiseWithResolvers<Result>>();
   let worker: Worker | null = null;
+  let loaded = Promise.withResolvers<void>();
   let next = 0;
 
   const fail = (cause: unknown): void => {
     worker = null;
+    loaded.resolve();
     const error = new CoordinatorError('UNAVAILABLE', 'the aggregation thread ended; the job is tried again', {
       cause,
     });
@@ -29,8 +34,10 @@ export function aggregationThread(directories: { readonly models: string; readon
     pending.clear();
   };
   const start = (): Worker => {
+    loaded = Promise.withResolvers();
     const started = new Worker(new URL('./aggregation-worker.ts', import.meta.url), { workerData: directories });
     started.on('message', (reply: WorkReply) => {
+      if ('ready' in reply) return loaded.resolve();
       const waiting = pending.get(reply.id);
       pending.delete(reply.id);
       if ('error' in reply) waiting?.reject(new Error(reply.error));
@@ -55,7 +62,9 @@ export function aggregationThread(directories: { readonly models: string; readon
       return result;
     },
     open: (input) => ask({ kind: 'open', input }),
+    // A thread that is terminated while it loads its modules takes the whole process with it (Node 24): it ends once it has.
     close: async () => {
+      if (worker !== null) await loaded.promise;
       await worker?.terminate();
     },
   };

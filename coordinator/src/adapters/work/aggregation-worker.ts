@@ -52,6 +52,7 @@ port.on('message', (request: WorkRequest) => {
       } satisfies WorkReply),
   );
 });
+port.postMessage({ ready: true } satisfies WorkReply);
 
 function perform(request: WorkRequest): Promise<Result> {
   return request.kind === 'aggregate' ? aggregate(request.input) : open(request.input);
