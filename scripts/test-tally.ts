@@ -47,6 +47,15 @@ export function isGreen({ passed, failed }: Tally): boolean {
   return failed === 0 && passed > 0;
 }
 
+export function sum(a: Tally, b: Tally): Tally {
+  return {
+    passed: a.passed + b.passed,
+    failed: a.failed + b.failed,
+    skipped: [...a.skipped, ...b.skipped],
+    unreasoned: [...a.unreasoned, ...b.unreasoned],
+  };
+}
+
 /** The reasons, each with its tests; nothing when nothing was skipped. */
 export function skipLines({ skipped, unreasoned }: Tally): string[] {
   const byReason = Map.groupBy(skipped, ({ reason }) => reason);

@@ -93,3 +93,23 @@ test('further arguments reach vitest: a name pattern runs what it names', () => 
   const { status, lines } = npmTest(`${passing}test('no', () => expect(1).toBe(2));`, '-t', 'adds');
   expect([status, lines.at(-1)]).toEqual([0, '1 passed, 0 failed, 0 skipped']);
 });
+
+describe('a file whose process V8 ended', () => {
+  const marked = (then: string): string =>
+    `import { existsSync, writeFileSync } from 'node:fs';\n${passing}test('v8', async () => { ${then} });`;
+  const end = "process.kill(process.pid, 'SIGTRAP'); await new Promise((r) => setTimeout(r, 5_000));";
+
+  test('is run once more, and that is said', () => {
+    const once = `if (!existsSync('mark')) { writeFileSync('mark', ''); ${end} }`;
+    const { status, lines } = npmTest(marked(once), '--pool', 'forks');
+    expect([status, lines.at(-1)]).toEqual([0, '2 passed, 0 failed, 0 skipped']);
+    expect(lines.filter((line) => line.startsWith('V8 ended the process'))).toHaveLength(1);
+  });
+
+  test('has failed when that happens again, or when one of its tests fails then', () => {
+    expect(npmTest(marked(end), '--pool', 'forks')).toMatchObject({ status: 1 });
+    const fails = `if (!existsSync('mark')) { writeFileSync('mark', ''); ${end} } expect(1).toBe(2);`;
+    const { status, lines } = npmTest(marked(fails), '--pool', 'forks');
+    expect([status, lines.at(-1)]).toEqual([1, '1 passed, 1 failed, 0 skipped']);
+  });
+});
