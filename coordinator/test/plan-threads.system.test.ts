@@ -1,7 +1,7 @@
 /** Plans in real threads: one at a time, a few that wait, and an end that only the clock decides. */
 import { parseBudgetId, parsePlanQuestion, planPrivacy } from '@carapace/aggregation';
 import { afterEach, expect, test } from 'vitest';
-import { planThreads } from '../src/adapters/work/plan-threads.ts';
+import { planThreads } from '../src/adapters/threads/plan-threads.ts';
 import { EMPTY_LEDGER } from '../src/domain/budget.ts';
 import type { PlanningInput, PlanningWork } from '../src/ports.ts';
 
